@@ -1,0 +1,47 @@
+"""All tasks by name."""
+
+import dataclasses
+
+from prompt_tuning.tasks import superglue
+from prompt_tuning.tasks.base import Task, unknown
+from prompt_tuning.tasks.sources import DataConfig, DataSet, open_source
+from prompt_tuning.tasks.sources.tfds import TfdsSource
+
+_ALL = {task.name: task for task in superglue.TASKS}
+_DATASETS = {
+    name: task.source.dataset for name, task in _ALL.items() if isinstance(task.source, TfdsSource)
+}
+
+
+def task_names() -> tuple[str, ...]:
+    """The names that `get_task` knows, sorted."""
+    return tuple(sorted(_ALL))
+
+
+def get_task(
+    name: str,
+    data: DataConfig | None = None,
+    *,
+    data_dir: str | None = None,
+    name_in_text: bool = False,
+) -> Task:
+    """A task of the paper by name, such as "super_glue/rte".
+
+    data: the source (default: tensorflow-datasets). data_dir: short for the local source in that
+    folder of official files. name_in_text: T5's task name before each input; the paper's prompts
+    are trained without it, its multi-task baseline with it.
+    Raises UserError for an unknown name, suggesting close ones. Nothing is read yet.
+    """
+    if name not in _ALL:
+        raise unknown("task", name, _ALL)
+    if data is None:
+        data = DataConfig("local", data_dir) if data_dir else DataConfig()
+    source = open_source(get_dataset(name), data)
+    return dataclasses.replace(_ALL[name], source=source, name_in_text=name_in_text)
+
+
+def get_dataset(name: str) -> DataSet:
+    """The data set that a task reads."""
+    if name not in _ALL:
+        raise unknown("task", name, _ALL)
+    return _DATASETS[name]

@@ -1,0 +1,64 @@
+"""Official files in a folder of the user's."""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.tasks.base import Row
+from prompt_tuning.tasks.sources import DataSet
+
+
+@dataclasses.dataclass(frozen=True)
+class LocalSource:
+    """Reads `folder`, or the data set's own folder in it, as the official archives unpack.
+
+    A file of a split is looked for as FILE, RTE/FILE, super_glue/RTE/FILE and superglue/RTE/FILE
+    (with the names of the data set at hand), unless `files` names it.
+    """
+
+    dataset: DataSet
+    folder: Path
+    files: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys([*self.dataset.splits, *self.files]))
+
+    def rows(self, split: str) -> list[Row]:
+        return list(self.dataset.parse(self.paths(split), split))
+
+    def describe(self, split: str) -> dict[str, Any]:
+        paths = self.paths(split)
+        sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+        return {"source": "local", "version": self.dataset.tfds, "files": sums}
+
+    def paths(self, split: str) -> list[Path]:
+        """The files of a split, or UserError naming where they were looked for."""
+        if not self.folder.is_dir():
+            raise UserError(f"{self.dataset.name}: there is no folder {self.folder}")
+        if split in self.files:
+            pattern = self.files[split]
+            named = self.folder / pattern
+            found = [named] if named.is_file() else sorted(self.folder.glob(pattern))
+            if not found:
+                name = self.dataset.name
+                raise UserError(
+                    f"{name}, split {split}: nothing matches {pattern} in {self.folder}"
+                )
+            return found
+        names = self.dataset.split(split).files
+        suite = self.dataset.name.split("/")[0]
+        inside = self.dataset.folder
+        places = ("", inside, f"{suite}/{inside}", f"{suite.replace('_', '')}/{inside}")
+        for place in dict.fromkeys(places):
+            for name in names:
+                path = self.folder / place / name
+                if path.is_file():
+                    return [path]
+        raise UserError(
+            f"{self.dataset.name}, split {split}: no {' or '.join(names)} in {self.folder} or its "
+            f"folder {inside}; if the file is called otherwise, name it: files={{'{split}': ...}}"
+        )
