@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from prompt_tuning.tasks import superglue
+from prompt_tuning.tasks import glue, qa, superglue
 from prompt_tuning.tasks.base import Task, unknown
 from prompt_tuning.tasks.sources import DataConfig, DataSet, open_source
 from prompt_tuning.tasks.sources.tfds import TfdsSource
 
-_ALL = {task.name: task for task in superglue.TASKS}
+_ALL = {task.name: task for task in (*superglue.TASKS, *glue.TASKS, *qa.TASKS)}
 _DATASETS = {
     name: task.source.dataset for name, task in _ALL.items() if isinstance(task.source, TfdsSource)
 }

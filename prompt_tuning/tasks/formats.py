@@ -4,6 +4,7 @@ Each takes a row and whether the training form is wanted, and gives the row's ex
 task name in front (`Task.load` adds it). Word and space classes are RE2's, hence ASCII.
 """
 
+import dataclasses
 import hashlib
 import re
 from collections.abc import Mapping
@@ -134,3 +135,18 @@ def squad(row: Row, training: bool) -> list[Example]:
     answers = tuple(pad_punctuation(answer) for answer in row["answers"])
     target = answers[0] if answers else UNLABELLED
     return [Example(str(row["id"]), text, target, answers=answers)]
+
+
+def mrqa(row: Row, training: bool) -> list[Example]:
+    """As SQuAD; white space is made plain first, and the target is the detected answer.
+
+    The released code wrote these sets to a table and read it back without undoing the quoting, so
+    that texts with quotation marks gained more of them; that is not repeated here.
+    """
+    plain = {name: " ".join(row[name].split()) for name in ("question", "context")}
+    answers = [" ".join(answer.split()) for answer in row["answers"]]
+    [example] = squad({"id": row["id"], "answers": answers} | plain, training)
+    if row["target"] is None:
+        return [example]
+    target = pad_punctuation(" ".join(row["target"].split()))
+    return [dataclasses.replace(example, target=target)]

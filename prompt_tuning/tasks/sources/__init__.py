@@ -30,11 +30,13 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """A split's name in tensorflow-datasets, and its official file (the first name found wins)."""
+    """A split's name in tensorflow-datasets and on Hugging Face, and its official file names.
 
-    tfds: str
+    The first file name found wins.
+    """
+
+    prepared: str
     files: tuple[str, ...]
-    hf: str | None = None  # where Hugging Face names it differently from tensorflow-datasets
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,8 @@ class DataSet:
 
     tfds: name and version in tensorflow-datasets. folder: of the official archive. parse: reads the
     official files of one split. hf: repository and configuration; hf_subset: the value of the
-    column "subset" where one repository holds several sets.
+    column "subset" where one repository holds several sets. convert: a record of
+    tensorflow-datasets or Hugging Face, labels by name, as the row that `parse` would give.
     """
 
     name: str
@@ -51,8 +54,9 @@ class DataSet:
     folder: str
     splits: Mapping[str, Split]
     parse: Callable[[list[Path], str], Iterator[Row]]
-    hf: tuple[str, str | None] | None = None
+    hf: tuple[str, str | None]
     hf_subset: str | None = None
+    convert: Callable[[Row], Row] = dict
 
     def split(self, name: str) -> Split:
         if name not in self.splits:
