@@ -1,0 +1,59 @@
+"""The prompt bundle: one safetensors file with the prompt and all that is known about it.
+
+The file holds one float32 tensor, `prompt` [P, D]; its header holds strings only: the fields of
+`Prompt` (position, template, metadata), the format's name and version, and a checksum of the
+array, because safetensors itself does not notice a changed byte.
+"""
+
+import hashlib
+import pathlib
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.files import write_file
+
+FORMAT = "prompt_tuning.prompt"
+VERSION = 1
+
+
+def write_bundle(path: pathlib.Path, prompt_PD: np.ndarray, fields: dict[str, str]) -> None:
+    """Write [P, D] float32 and its string fields to the file `path`, atomically."""
+    header = {
+        **fields,
+        "format": FORMAT,
+        "format_version": str(VERSION),
+        "array_sha256": _digest(prompt_PD),
+    }
+    write_file(path, safetensors.numpy.save({"prompt": prompt_PD}, metadata=header))
+
+
+def read_bundle(path: pathlib.Path) -> tuple[np.ndarray, dict[str, str]]:
+    """The prompt [P, D] and its string fields. Raises UserError on any other or damaged file."""
+    tensors, fields = read_safetensors(path)
+    if fields.pop("format", None) != FORMAT or list(tensors) != ["prompt"]:
+        raise UserError(f"{path} is a safetensors file but not a prompt bundle")
+    version = fields.pop("format_version", "")
+    if version != str(VERSION):
+        raise UserError(
+            f"{path} has bundle version {version!r}, this program reads {VERSION}: update it"
+        )
+    if fields.pop("array_sha256", None) != _digest(tensors["prompt"]):
+        raise UserError(f"{path} is damaged (its checksum differs): copy or save it again")
+    return tensors["prompt"], fields
+
+
+def read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Every tensor and the string header of a safetensors file (bfloat16 included)."""
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            names = file.keys()
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except (OSError, safetensors.SafetensorError) as error:
+        raise UserError(f"cannot read {path} as safetensors: {error}") from error
+
+
+def _digest(prompt_PD: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(prompt_PD).tobytes()).hexdigest()
