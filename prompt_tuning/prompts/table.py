@@ -38,10 +38,11 @@ def embed(embedding_VD: Array, prompts_RPD: Array | None, ids_BT: Array) -> Arra
     return jnp.where((ids_BT >= V)[:, :, None], virtual, real)
 
 
-def stack_prompts(arrays_PD: Sequence[np.ndarray]) -> np.ndarray:
-    """Prompts of any lengths as one float32 table `[R, P_max, D]`; rows beyond a length are 0."""
-    rows = max(len(array) for array in arrays_PD)
-    table = np.zeros((len(arrays_PD), rows, arrays_PD[0].shape[1]), np.float32)
+def stack_prompts(arrays_PD: Sequence[np.ndarray], rows: int | None = None) -> np.ndarray:
+    """Prompts of any lengths as one float32 table `[R, rows, D]`, 0 beyond a length."""
+    table = np.zeros(
+        (len(arrays_PD), rows or max(map(len, arrays_PD)), arrays_PD[0].shape[1]), np.float32
+    )
     for r, array in enumerate(arrays_PD):
         table[r, : len(array)] = array
     return table

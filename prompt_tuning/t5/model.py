@@ -197,8 +197,15 @@ class T5(nn.Module):
         return self.decode(decoder_ids_BU, encoded_BTD, decoder_segments_BU, segments_BT)
 
 
-def apply(model: T5, params: Params, *args: Any, method: str | None = None, **rngs: Array) -> Any:
+def apply(
+    model: T5,
+    params: Params,
+    *args: Any,
+    method: str | None = None,
+    dropout_key: Array | None = None,
+) -> Any:
     """The module as a pure function: `apply(model, params, x, segments, method="encode")`."""
+    rngs = {"dropout": dropout_key} if model.dropout else None
     return model.apply({"params": params}, *args, method=method, rngs=rngs)
 
 

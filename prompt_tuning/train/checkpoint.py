@@ -1,0 +1,65 @@
+"""Checkpoints of one run: its trainables, optimiser state and counters, never the frozen model.
+
+Orbax writes into a temporary folder and renames it, so a kill inside a save leaves the one before.
+"""
+
+import contextlib
+import pathlib
+import shutil
+from typing import Any
+
+import jax
+import numpy as np
+from orbax.checkpoint import v1 as ocp
+
+from prompt_tuning.errors import UserError
+
+KEEP = 2  # the members of a population may be killed one save apart
+
+
+def save(folder: pathlib.Path, step: int, tree: Any, meta: dict[str, Any]) -> None:
+    """Write `tree` (arrays) and `meta` (JSON values) as `folder/step`; older ones beyond 2 go."""
+    flat = {_name(path): np.asarray(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)}
+    ocp.save_pytree((folder / str(step)).absolute(), flat, overwrite=True, custom_metadata=meta)
+    for old in steps(folder)[:-KEEP]:
+        shutil.rmtree(folder / str(old), ignore_errors=True)
+
+
+def steps(folder: pathlib.Path) -> list[int]:
+    """The steps of the finished checkpoints, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal())
+
+
+def load(folder: pathlib.Path, step: int, like: Any) -> tuple[Any, dict[str, Any]]:
+    """The tree of `folder/step` in the structure, shapes and dtypes of `like`, and its meta.
+
+    Raises UserError if the checkpoint is damaged or is not of this run.
+    """
+    path = (folder / str(step)).absolute()
+    try:
+        flat: Any = ocp.load_pytree(path)
+        meta: Any = ocp.pytree_metadata(path).custom_metadata
+    except Exception as error:
+        raise UserError(
+            f"the checkpoint {path} cannot be read ({type(error).__name__}); delete it to go on "
+            "from the one before"
+        ) from error
+    found = {name: (x.shape, x.dtype) for name, x in flat.items()}
+    leaves = jax.tree_util.tree_leaves_with_path(like)
+    wanted = {_name(p): (x.shape, x.dtype) for p, x in leaves}
+    if found != wanted:
+        raise UserError(f"the checkpoint {path} is not of this run; delete it to start again")
+    restored = [np.asarray(flat[_name(p)]) for p, _ in leaves]
+    return jax.tree.unflatten(jax.tree.structure(like), restored), meta
+
+
+def clear(folder: pathlib.Path) -> None:
+    """Remove all checkpoints, also those a kill left half-written."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def _name(path: tuple[Any, ...]) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator=".")

@@ -1,0 +1,128 @@
+"""What a run leaves on disk, and what it shows while it goes on."""
+
+import contextlib
+import fcntl
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import rich.console
+import rich.progress
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.files import write_file
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Indented JSON, whole or not at all."""
+    write_file(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_jsonl(path: pathlib.Path, rows: Sequence[Any]) -> None:
+    """One JSON value a line, whole or not at all."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_file(path, text.encode())
+
+
+def append_jsonl(path: pathlib.Path, row: Any) -> None:
+    """Add one line."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def truncate_metrics(path: pathlib.Path, step: int) -> None:
+    """Drop what was logged after `step`, or cut off in the middle of a line."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            row = json.loads(line)
+            if row["step"] <= step:
+                kept.append(row)
+    write_jsonl(path, kept)
+
+
+@contextlib.contextmanager
+def lock(directory: pathlib.Path) -> Iterator[None]:
+    """Hold a run's directory; a second process is refused. The lock dies with its process."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        held = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT)
+    except OSError as error:
+        raise UserError(f"cannot write to {directory}: {error.strerror}") from error
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.truncate(held, 0)
+        os.write(held, f"process {os.getpid()}".encode())
+        yield
+    except BlockingIOError:
+        holder = os.read(held, 100).decode() or "another process"
+        raise UserError(
+            f"{directory} is in use by {holder}: wait for it, stop it, or choose another folder"
+        ) from None
+    finally:
+        os.close(held)
+
+
+class Display:
+    """A live bar on a terminal, elsewhere a plain line every `interval` seconds, or nothing."""
+
+    def __init__(self, title: str, total: int, start: int, quiet: bool = False):
+        self.title, self.total, self.first, self.quiet = title, total, start, quiet
+        self.console = rich.console.Console(highlight=False)
+        self.began = self.last = time.monotonic()
+        self.interval = 10.0
+        self.bar: rich.progress.Progress | None = None
+        if not quiet and self.console.is_terminal:
+            self.bar = rich.progress.Progress(
+                rich.progress.TextColumn("{task.description}"),
+                rich.progress.BarColumn(),
+                rich.progress.MofNCompleteColumn(),
+                rich.progress.TimeRemainingColumn(),
+                rich.progress.TextColumn("{task.fields[facts]}"),
+                console=self.console,
+            )
+            self.bar.start()
+            self.task = self.bar.add_task(title, total=total, completed=start, facts="")
+
+    def step(self, step: int, facts: dict[str, float], force: bool = False) -> None:
+        """Show the latest numbers."""
+        text = "  ".join(f"{name} {_short(value)}" for name, value in facts.items())
+        if self.bar is not None:
+            self.bar.update(self.task, completed=step, facts=text)
+            return
+        now = time.monotonic()
+        if self.quiet or not (force or now - self.last >= self.interval):
+            return
+        self.last = now
+        done = max(step - self.first, 1)
+        left = (now - self.began) / done * (self.total - step)
+        share = 100 * step // self.total
+        head = f"{self.title}  step {step}/{self.total} ({share} %)"
+        self.console.print(f"{head}  {text}  {_clock(left)} left", soft_wrap=True, markup=False)
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if not self.quiet:
+            self.console.print(text, soft_wrap=True, markup=False)
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+
+
+def _short(value: float) -> str:
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.4g}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
