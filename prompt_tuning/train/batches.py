@@ -3,13 +3,12 @@
 Shape letters: B rows, T encoder length, U decoder length; R runs lead when batches are stacked.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from prompt_tuning.evaluate.rows import TextRow, bucket
+from prompt_tuning.evaluate.rows import bucket
 
 
 class Batch(NamedTuple):
@@ -20,14 +19,6 @@ class Batch(NamedTuple):
     decoder_ids_BU: Any
     targets_BU: Any
     target_segments_BU: Any
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingData:
-    """Tokenised examples of one run."""
-
-    rows: list[TextRow]
-    targets: list[list[int]]
 
 
 def example_numbers(seed: int, step: int, batch_size: int, count: int) -> list[int]:

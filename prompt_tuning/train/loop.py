@@ -23,6 +23,7 @@ from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.model import T5
 from prompt_tuning.train import checkpoint, trees
 from prompt_tuning.train.batches import Batch, make_batch, stack_batches
+from prompt_tuning.train.data import SharedData
 from prompt_tuning.train.member import Member, Progress, load_result
 from prompt_tuning.train.optimizer import make_optimizer
 from prompt_tuning.train.records import Display, append_jsonl, lock, truncate_metrics
@@ -87,7 +88,8 @@ def train(
         if todo:
             t5 = t5 or load_t5(runs[0].model, runs[0].revision, runs[0].dtype,
                                tokenizer=runs[0].tokenizer)  # fmt: skip
-            members = [Member(runs[n], directories[n], t5) for n in todo]
+            data = SharedData(t5)
+            members = [Member(runs[n], directories[n], data) for n in todo]
             with _plain_disk_errors(pathlib.Path(out)), listen() as stop:
                 Population(members, t5, quiet, log_every, save_seconds).train(stop)
         return [load_result(directory) for directory in directories]
@@ -143,6 +145,7 @@ class Population:
         self.pending: list[tuple[int, Any]] = []  # steps whose metrics are still on the device
         self.window: list[dict[str, list[float]]] = []  # of the steps since the last log line
         self.saved_at = time.monotonic()
+        self.facts: dict[str, float] = {}  # on display: means over runs
 
     def train(self, stop: StopRequest) -> None:
         run = self.run
@@ -166,21 +169,22 @@ class Population:
                 self.read_metrics(keep=1)
                 done = step + 1
                 last = done == run.steps
-                if done % self.log_every == 0 or last:
+                if logging_now := done % self.log_every == 0 or last:
                     self.read_metrics()
                     now = time.monotonic()
-                    self.log_line(done, now - clock, display)
+                    self.log_lines(done, now - clock)
                     clock = now
-                if done % run.eval_every == 0 or last:
+                if evaluating := done % run.eval_every == 0 or last:
                     self.read_metrics()
                     began = time.monotonic()
                     self.evaluate(done)
                     self.save(done)
-                    display.step(done, self.facts(), force=True)
                     clock += time.monotonic() - began
                 elif stop.signal is not None or self.save_is_due():
                     self.read_metrics()
                     self.save(done)
+                if logging_now or evaluating:
+                    display.step(done, self.facts, force=evaluating)
                 stop.check()
         finally:
             display.close()
@@ -224,7 +228,7 @@ class Population:
                     member.progress.failed = step
                     log.error("%s: the loss is not finite at step %d", member.run.id, step)
 
-    def log_line(self, step: int, seconds: float, display: Display) -> None:
+    def log_lines(self, step: int, seconds: float) -> None:
         """One line of metrics for every run, averaged over the steps since the one before."""
         if not self.window:
             return
@@ -240,18 +244,9 @@ class Population:
             row["target_tokens_per_second"] = tokens / max(seconds, 1e-9)
             append_jsonl(member.metrics_path, row)
             member.progress.seconds += seconds
-        display.step(step, {**self.facts(), "examples/s": rate * len(self.members)})
+        self.facts["loss"] = float(np.mean([values["loss"] for values in self.window]))
+        self.facts["examples/s"] = rate * len(self.members)
         self.window = []
-
-    def facts(self) -> dict[str, float]:
-        """The numbers on display: means over runs."""
-        facts = {}
-        if self.window:
-            facts["loss"] = float(np.mean(self.window[-1]["loss"]))
-        best = [m.progress.best for m in self.members if m.progress.best is not None]
-        if best:
-            facts["best score"] = float(np.mean(best))
-        return facts
 
     def evaluate(self, step: int) -> None:
         """Score every active run on its dev split; prompts share batches, models cannot."""
@@ -270,6 +265,8 @@ class Population:
         for (member, tree), texts in zip(active, outputs, strict=True):
             scores = member.task.score(member.dev.examples, texts)
             member.record(step, scores, texts, tree)
+        best = [m.progress.best for m in self.members if m.progress.best is not None]
+        self.facts["best score"] = float(np.mean(best))
 
     def trainables(self) -> list[tuple[Member, Any]]:
         """Every run with its own trainable tree."""

@@ -1,8 +1,6 @@
 """One run inside a population: its data, its directory, its best score."""
 
 import dataclasses
-import functools
-import hashlib
 import json
 import logging
 import math
@@ -17,12 +15,12 @@ import numpy as np
 import prompt_tuning
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluate.jobs import Job
-from prompt_tuning.evaluate.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import init_prompt
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, load_prompt
 from prompt_tuning.t5.load import FrozenT5, save_t5
-from prompt_tuning.tasks.base import Example, Scores, Task
-from prompt_tuning.train.batches import TrainingData, example_numbers
+from prompt_tuning.tasks.base import Scores, Task
+from prompt_tuning.train.batches import example_numbers
+from prompt_tuning.train.data import SharedData
 from prompt_tuning.train.records import append_jsonl, write_json, write_jsonl
 from prompt_tuning.train.run import Run
 
@@ -61,12 +59,6 @@ def load_result(directory: pathlib.Path) -> Result:
         ) from error
 
 
-@dataclasses.dataclass(frozen=True)
-class DevData:
-    examples: list[Example]
-    rows: list[TextRow]
-
-
 @dataclasses.dataclass
 class Progress:
     """What a checkpoint remembers beside arrays. All JSON values."""
@@ -83,11 +75,12 @@ class Progress:
 class Member:
     """A run with everything it needs; `number` is its place in the population."""
 
-    def __init__(self, run: Run, directory: pathlib.Path, t5: FrozenT5):
-        self.run, self.directory, self.t5 = run, directory, t5
+    def __init__(self, run: Run, directory: pathlib.Path, data: SharedData):
+        self.run, self.directory, self.t5 = run, directory, data.t5
         self.progress = Progress()
         self.task = run.get_task()
-        self.train, self.dev, self.notes = _load_data(self.task, run, t5)
+        self.train, self.dev, self.notes = data.load(self.task, run)
+        t5 = data.t5
         self.start = initial_prompt(run, self.task, t5) if run.method == "prompt" else None
         self.label_ids = tuple(self._target(label) for label in self.task.labels)
         if run.evaluation == "score" and not self.label_ids:
@@ -220,67 +213,3 @@ def initial_prompt(run: Run, task: Task, t5: FrozenT5) -> Prompt:
     """The prompt that a run starts from."""
     config = dataclasses.asdict(run.prompt)
     return init_prompt(t5, **config, seed=run.seed, labels=task.prompt_words)
-
-
-def _load_data(task: Task, run: Run, t5: FrozenT5) -> tuple[TrainingData, DevData, dict[str, Any]]:
-    """The tokenised splits, and notes for the manifest: source, rows, hashes, truncation."""
-    train, dev = task.load(run.train_split), task.load(run.dev_split, training=False)
-    if run.train_examples is not None:
-        chosen = example_numbers(run.seed, 0, min(run.train_examples, len(train)), len(train))
-        train = [train[n] for n in sorted(chosen)]
-    if run.dev_examples is not None:
-        dev = dev[: run.dev_examples]
-    position = run.prompt.position if run.method == "prompt" else "prefix"
-    template = run.prompt.template if run.method == "prompt" else None
-    encode = functools.partial(
-        encode_inputs,
-        encode=t5.tokenizer.encode_batch,
-        max_length=run.max_input_length,
-        eos_id=t5.config.eos_id,
-        position=position,
-        template=template,
-    )
-    inputs, dev_inputs = encode([e.input for e in train]), encode([e.input for e in dev])
-    targets, cut = encode_targets(
-        [e.target for e in train],
-        t5.tokenizer.encode_batch,
-        max_length=run.max_target_length,
-        eos_id=t5.config.eos_id,
-    )
-    notes = {
-        run.train_split: {
-            **task.source.describe(run.train_split),
-            "examples": len(train),
-            "truncated_inputs": inputs.truncated,
-            "truncated_targets": cut,
-            "sha256": _content_hash(train),
-        },
-        run.dev_split: {
-            **task.source.describe(run.dev_split),
-            "examples": len(dev),
-            "truncated_inputs": dev_inputs.truncated,
-            "sha256": _content_hash(dev),
-        },
-    }
-    for split, many, count in (
-        (run.train_split, len(train), inputs.truncated),
-        (run.dev_split, len(dev), dev_inputs.truncated),
-    ):
-        if count:
-            log.warning(
-                "%s: %d of %d inputs of split %s are longer than %d tokens and lose their end",
-                task.name, count, many, split, run.max_input_length,
-            )  # fmt: skip
-    if cut:
-        log.warning(
-            "%s: %d of %d targets are longer than %d tokens and lose their end",
-            task.name, cut, len(train), run.max_target_length,
-        )  # fmt: skip
-    return TrainingData(inputs.rows, targets), DevData(dev, dev_inputs.rows), notes
-
-
-def _content_hash(examples: list[Example]) -> str:
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(json.dumps([example.id, example.input, example.target]).encode())
-    return digest.hexdigest()
