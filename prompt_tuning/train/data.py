@@ -92,8 +92,8 @@ class SharedData:
         self._report(task, run.train_split, "targets", cut, len(train))
         notes["train"]["truncated_targets"] = cut
         return (
-            TrainingData(rows[run.train_split], targets),
-            DevData(dev, rows[run.dev_split]),
+            TrainingData(rows[0], targets),
+            DevData(dev, rows[1]),
             notes,
         )
 

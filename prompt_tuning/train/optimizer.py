@@ -32,6 +32,7 @@ class OptimizerConfig:
     clip_update_rms: float | None = 1.0  # Adafactor
     scale_by_parameter: bool = False  # Adafactor: the rate times the RMS of the parameter
     momentum: float | None = None  # Adafactor's; for adamw b1, default 0.9
+    clip_global_norm: float | None = None  # of the gradient, before anything else
 
 
 # The released code resumes the optimiser's count from the LM-adapted checkpoint (1.1M steps) while
@@ -92,20 +93,19 @@ def make_optimizer(
             optax.add_decayed_weights(decay),
             optax.scale(-1.0),
         )
-    layers = per_layer(tx)
-    groups = {"whole": tx, "encoder_layers": layers, "decoder_layers": layers}
-    return optax.partition({**groups, "frozen": optax.set_to_zero()}, labels)
+    kinds = {"whole": tx, "encoder_layers": per_layer(tx), "decoder_layers": per_layer(tx)}
+    kinds["frozen"] = optax.set_to_zero()
+    present = set(jax.tree.leaves(labels))
+    tx = optax.partition({kind: kinds[kind] for kind in present}, labels)
+    if config.clip_global_norm is None:
+        return tx
+    return optax.chain(optax.clip_by_global_norm(config.clip_global_norm), tx)
 
 
 def per_layer(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """`tx` on every slice along axis 0, as if the layers were arrays of their own."""
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
-        if not jax.tree.leaves(updates):
-            return updates, state
         return jax.vmap(tx.update)(updates, state, params)
 
-    def init(params: Any) -> Any:
-        return jax.vmap(tx.init)(params) if jax.tree.leaves(params) else tx.init(params)
-
-    return optax.GradientTransformation(init, update)
+    return optax.GradientTransformation(jax.vmap(tx.init), update)
