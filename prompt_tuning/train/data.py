@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from prompt_tuning.evaluate.rows import TextRow, encode_inputs, encode_targets
+from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.tasks.base import Example, Task
 from prompt_tuning.train.batches import example_numbers
@@ -40,16 +41,15 @@ class SharedData:
 
     def load(self, task: Task, run: Run) -> tuple[TrainingData, DevData, dict[str, Any]]:
         """Both splits, and notes for the manifest: source, rows, hashes, truncation."""
-        place = (
-            (run.prompt.position, run.prompt.template) if run.method == "prompt" else ("prefix",)
-        )
+        prompt = run.prompt if run.method == "prompt" else PromptConfig()
         key = repr((
             run.task, run.data, run.user_task, run.task_name_in_text, run.train_split,
             run.dev_split, run.train_examples and (run.train_examples, run.seed),
-            run.dev_examples, run.max_input_length, run.max_target_length, place,
+            run.dev_examples, run.max_input_length, run.max_target_length, prompt.position,
+            prompt.template,
         ))  # fmt: skip
         if key not in self._kept:
-            self._kept[key] = self._read(task, run, *place)
+            self._kept[key] = self._read(task, run, prompt.position, prompt.template)
         return self._kept[key]
 
     def _read(
