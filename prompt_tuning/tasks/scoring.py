@@ -11,9 +11,14 @@ from prompt_tuning.tasks.base import Example
 def _classes(
     examples: Sequence[Example], outputs: Sequence[str], labels: tuple[str, ...]
 ) -> tuple[list[int], list[int]]:
-    """Class indices of targets and outputs; -1 for an output that is no label (exact match)."""
-    index = {label: number for number, label in enumerate(labels)}
-    return [index[e.target] for e in examples], [index.get(o, -1) for o in outputs]
+    """Class indices of targets and outputs."""
+    wanted = [labels.index(e.target) for e in examples]
+    return wanted, [class_index(output, labels) for output in outputs]
+
+
+def class_index(output: str, labels: tuple[str, ...]) -> int:
+    """The class that an output names exactly, else -1."""
+    return labels.index(output) if output in labels else -1
 
 
 def accuracy(

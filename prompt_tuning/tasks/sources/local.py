@@ -33,7 +33,7 @@ class LocalSource:
     def describe(self, split: str) -> dict[str, Any]:
         paths = self.paths(split)
         sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-        return {"source": "local", "version": self.dataset.tfds, "files": sums}
+        return {"source": "local", "version": None, "files": sums}
 
     def paths(self, split: str) -> list[Path]:
         """The files of a split, or UserError naming where they were looked for."""
