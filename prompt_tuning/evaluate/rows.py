@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from prompt_tuning.prompts.marks import PROMPT_MARK
 from prompt_tuning.prompts.table import prompt_index, split_template
 
 Encode = Callable[[list[str]], list[list[int]]]
@@ -50,7 +51,7 @@ def encode_inputs(
     if position == "template":
         parts = [split_template(text, template) for text in texts]
     else:
-        parts = [(text,) for text in texts]
+        parts = [(text.replace(PROMPT_MARK, ""),) for text in texts]
     width = 2 if position == "template" else 1
     flat = encode([part for pair in parts for part in pair])
     rows, truncated = [], 0

@@ -48,7 +48,7 @@ class PromptConfig:
     length: int | None = 100  # virtual tokens; paper section 3.2. None: as long as the text or file
     init: Init = "class_labels"  # paper section 3.2
     position: Position = "prefix"  # paper section 2; "after_first", "suffix": the released code
-    template: str | None = None  # input text with "{prompt}", for position "template" only
+    template: str | None = None  # for position "template": "{input} so {prompt}", say
     text: str | None = None  # for init "text" only
     path: str | None = None  # for init "file" only: a prompt in any readable format
     scale: float | None = None  # None: 0.5 for both uniforms (paper 3.2), 1.0 for normal (as PEFT)

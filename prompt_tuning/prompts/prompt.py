@@ -42,7 +42,8 @@ class Prompt:
     """A prompt [P, D] in float32, 1 <= P <= MAX_LENGTH, kept as a read-only copy.
 
     `position`: "prefix" (the paper), "after_first" (after the first token), "suffix" (before EOS)
-    or "template" (where `template` says "{prompt}", once). `metadata` holds strings; those in use:
+    or "template": where `template`, which holds {prompt} and {input} once each, says "{prompt}";
+    without a template, where the task's own has {prompt}. `metadata` holds strings; those in use:
     base_model, base_revision, base_fingerprint, tokenizer_hash (see `base_metadata`), init, seed,
     task, text_format, metric, score, step, run_id. Raises UserError on anything else.
     """
@@ -153,15 +154,15 @@ def check_length(length: int) -> None:
 
 
 def check_position(position: str, template: str | None) -> None:
-    """Raise UserError unless the position is known and has a template just where it needs one."""
+    """Raise UserError unless the position is known and any template is sound and used."""
     if position not in get_args(Position):
         raise UserError(f"unknown position {position!r}: choose from {get_args(Position)}")
-    if position == "template" and (template or "").count("{prompt}") != 1:
-        raise UserError(
-            f"position 'template' needs a template with one {{prompt}}, not {template!r}"
-        )
-    if position != "template" and template is not None:
+    if template is None:
+        return
+    if position != "template":
         raise UserError(f"a template is only used at position 'template', not at {position!r}")
+    if template.count("{prompt}") != 1 or template.count("{input}") != 1:
+        raise UserError(f"template {template!r} must hold {{prompt}} and {{input}} once each")
 
 
 def _check_format(format: str, known: Iterable[str]) -> None:

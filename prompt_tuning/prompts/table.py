@@ -65,13 +65,13 @@ def prompt_index(pieces: Sequence[Sequence[int]], position: str) -> int:
 
 
 def split_template(text: str, template: str | None) -> tuple[str, str]:
-    """The text before and after the prompt: `template` holds both, or the text a mark."""
+    """The text before and after the prompt.
+
+    `template` holds {prompt} and {input} once each (checked by `Prompt`); without one the text
+    holds the mark, or UserError is raised.
+    """
     if template is not None:
-        before, mark, after = template.partition("{prompt}")
-        if not mark or "{prompt}" in after or template.count("{input}") != 1:
-            raise UserError(
-                f"prompt template {template!r} must contain {{prompt}} and {{input}} once each"
-            )
+        before, _, after = template.partition("{prompt}")
         text = text.replace(PROMPT_MARK, "")
         return before.replace("{input}", text), after.replace("{input}", text)
     before, mark, after = text.partition(PROMPT_MARK)

@@ -79,6 +79,11 @@ class Member:
         self.run, self.directory, self.t5 = run, directory, data.t5
         self.progress = Progress()
         self.task = run.get_task()
+        if self.task.marked and run.method == "prompt" and run.prompt.position != "template":
+            raise UserError(
+                f"the template of {run.task} says where the prompt goes ({{prompt}}): set "
+                "prompt.position to 'template'"
+            )
         self.train, self.dev, self.notes = data.load(self.task, run)
         t5 = data.t5
         self.start = initial_prompt(run, self.task, t5) if run.method == "prompt" else None

@@ -89,7 +89,9 @@ class Run:
         Where the data lies does not enter the hash: what it holds is in the run's manifest.
         """
         config = self.to_dict()
-        config["data"] = {**config["data"], "dir": None}
+        config["data"]["dir"] = None
+        if self.user_task is not None:
+            config["user_task"]["files"] = sorted(self.user_task.files)
         text = json.dumps(config, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         what = f"p{self.prompt.length}" if self.method == "prompt" else "model"

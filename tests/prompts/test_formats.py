@@ -39,7 +39,7 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 @settings(max_examples=30, deadline=None)
 @given(st.dictionaries(text.map("key {}".format), text))
 def test_a_bundle_keeps_every_string(metadata):
-    prompt = Prompt(ODD, "template", "café {prompt}\n“x”", metadata)
+    prompt = Prompt(ODD, "template", "café {prompt}\n“{input}”", metadata)
     with tempfile.TemporaryDirectory() as folder:
         prompt.save(f"{folder}/prompt")  # no suffix: the format is in the content
         read = load_prompt(f"{folder}/prompt")

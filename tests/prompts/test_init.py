@@ -150,8 +150,10 @@ def test_a_bfloat16_table_gives_float32_rows(make_t5, options):
 
 def test_a_new_prompt_knows_its_base_and_place(make_t5):
     t5 = make_t5(revision="main")
-    prompt = init_prompt(t5, 2, "normal", position="template", template="{prompt} so", seed=9)
-    assert (prompt.position, prompt.template) == ("template", "{prompt} so")
+    prompt = init_prompt(
+        t5, 2, "normal", position="template", template="{prompt} so {input}", seed=9
+    )
+    assert (prompt.position, prompt.template) == ("template", "{prompt} so {input}")
     assert prompt.metadata == {**base_metadata(t5), "init": "normal", "seed": "9"}
     assert prompt.metadata["base_revision"] == "main"
 

@@ -35,9 +35,9 @@ def test_anything_but_a_finite_float32_matrix_is_refused(array, reason):
     ("position", "template", "reason"),
     [
         ("middle", None, "unknown position 'middle'"),
-        ("template", None, "needs a template"),
-        ("template", "no place", "needs a template"),
-        ("template", "{prompt} twice {prompt}", "needs a template"),
+        ("template", "no place for {input}", "once each"),
+        ("template", "{prompt} without the text", "once each"),
+        ("template", "{prompt} twice {prompt} {input}", "once each"),
         ("prefix", "{prompt} x", "only used at position 'template'"),
     ],
 )
