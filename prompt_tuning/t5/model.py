@@ -205,7 +205,7 @@ def apply(
     dropout_key: Array | None = None,
 ) -> Any:
     """The module as a pure function: `apply(model, params, x, segments, method="encode")`."""
-    rngs = {"dropout": dropout_key} if model.dropout else None
+    rngs: Any = {"dropout": dropout_key} if model.dropout else None
     return model.apply({"params": params}, *args, method=method, rngs=rngs)
 
 
