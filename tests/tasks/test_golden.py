@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from prompt_tuning.t5.tokenizer import load_tokenizer
 from prompt_tuning.tasks import formats, metrics, other_formats, scoring
 from prompt_tuning.tasks.base import Example
 from prompt_tuning.tasks.catalog import get_task
@@ -200,3 +201,11 @@ def test_record_target_keeps_its_answers_and_group():
     assert [e.target for e in trained] == ["a1", "a2"]
     assert {e.group for e in trained} == {"1/2"}
     assert len({e.id for e in trained}) == 2
+
+
+def test_token_ids(golden, shared_data):
+    tokenizer = load_tokenizer(str(shared_data / "t5" / "spiece.model"))
+    cases = golden("token_ids.json")["cases"]
+    assert len(cases) == 5
+    for case in cases:
+        assert [*tokenizer.encode(case["text"]), 1] == case["ids"], case["id"]

@@ -15,7 +15,7 @@ from prompt_tuning.tasks.catalog import get_dataset
 from prompt_tuning.tasks.sources.prepare import prepare_dataset
 from prompt_tuning.tasks.sources.tfds import default_data_dir
 from prompt_tuning.tasks.sources.without_tensorflow import without_tensorflow
-from tests.tasks.conftest import GLUE, SUPERGLUE, pack, sha256
+from tests.tasks.conftest import GLUE, SUPERGLUE, pack, sha256, unpack
 
 NO_TENSORFLOW = importlib.util.find_spec("tensorflow") is None
 
@@ -62,6 +62,47 @@ def test_glue_equals_the_local_reader(archives, unpacked, tmp_path, short):
     archive = "tsvsWithoutLabels_AX.tsv" if short == "ax" else GLUE[short.split("_")[0]][0]
     prepare(f"glue/{short}", tmp_path, archives / "glue", archive)
     compare(f"glue/{short}", tmp_path, unpacked)
+
+
+def jsonl(*rows):
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def test_generated_archives_equal_the_local_reader(tmp_path):
+    """Needs nothing but the packages: zips of made-up rows through the whole path."""
+    text = "The cat saw Ann . She ran ."
+    target = {"span1_text": "the cat", "span1_index": 0, "span2_text": "She", "span2_index": 5}
+    row = {"text": text, "target": target, "idx": 0, "label": True}
+    second = row | {"idx": 1, "label": False, "target": target | {"span1_text": "ann."}}
+    unlabelled = {k: v for k, v in row.items() if k != "label"}
+    files = {
+        "WSC/train.jsonl": jsonl(row, second),
+        "WSC/val.jsonl": jsonl(second),
+        "WSC/test.jsonl": jsonl(unlabelled),
+    }
+    pack(tmp_path / "manual" / "WSC.zip", files)
+    unpack(tmp_path / "manual" / "WSC.zip", tmp_path / "official")
+    prepare("super_glue/wsc", tmp_path, tmp_path / "manual", "WSC.zip")
+    ours = get_task("super_glue/wsc", DataConfig("tfds", str(tmp_path)))
+    local = get_task("super_glue/wsc", data_dir=str(tmp_path / "official"))
+    for split in ours.splits:
+        assert ours.load(split) == local.load(split)
+    assert ours.load("train")[0].target == "The cat"  # the span as the text has it
+    article = {
+        "idx": 4,
+        "passage": {
+            "text": "Ann met Bo.",
+            "entities": [{"start": 0, "end": 2}, {"start": 8, "end": 9}],
+        },
+        "qas": [
+            {"idx": 9, "query": "@placeholder left", "answers": [{"text": "Bo"}, {"text": "Ann"}]}
+        ],
+    }
+    files = {f"ReCoRD/{name}.jsonl": jsonl(article) for name in ("train", "val", "test")}
+    pack(tmp_path / "manual" / "ReCoRD.zip", files)
+    unpack(tmp_path / "manual" / "ReCoRD.zip", tmp_path / "official")
+    prepare("super_glue/record", tmp_path, tmp_path / "manual", "ReCoRD.zip")
+    compare("super_glue/record", tmp_path, tmp_path / "official")
 
 
 def test_official_rows_of_superglue_equal_the_local_reader(shared_data, tmp_path):
