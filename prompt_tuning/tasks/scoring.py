@@ -123,7 +123,7 @@ GLUE = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
 
 
 def superglue_average(scores: Mapping[str, float]) -> float:
-    """Unweighted mean of the eight tasks' primary scores, keyed by short name ("rte").
+    """Unweighted mean of the eight tasks' primary scores, keyed by name ("super_glue/rte", "rte").
 
     The two metrics of CB, MultiRC and ReCoRD are averaged before, as `Scores.primary` is.
     """
@@ -131,15 +131,16 @@ def superglue_average(scores: Mapping[str, float]) -> float:
 
 
 def glue_average(scores: Mapping[str, float]) -> float:
-    """Unweighted mean of GLUE's primary scores, keyed by short name; WNLI is left out as in T5.
+    """Unweighted mean of GLUE's primary scores, keyed by name; WNLI is left out as in T5.
 
-    MNLI is one task: pass the mean of "matched" and "mismatched" as "mnli".
+    MNLI is one task: pass the mean of its matched and mismatched score as "mnli".
     """
     return _mean_of("GLUE", scores, GLUE)
 
 
 def _mean_of(benchmark: str, scores: Mapping[str, float], names: tuple[str, ...]) -> float:
-    missing = [name for name in names if name not in scores]
+    short = {name.rpartition("/")[2]: score for name, score in scores.items()}
+    missing = [name for name in names if name not in short]
     if missing:
         raise UserError(f"the {benchmark} average lacks the score of {', '.join(missing)}")
-    return sum(scores[name] for name in names) / len(names)
+    return sum(short[name] for name in names) / len(names)

@@ -74,6 +74,8 @@ def user_task(
     classes = tuple(dict.fromkeys(meaning.values()))
     if label_field is not None and len(classes) < 2:
         raise UserError(f"{name}: a label field needs two labels or more, found {len(classes)}")
+    if not all(label.strip() for label in classes):
+        raise UserError(f"{name}: a label is empty; every class needs a text to write")
     if metric is None:
         metric = "accuracy" if classes else "squad"
     if metric not in _MEASURES:
@@ -204,7 +206,10 @@ def _text(fields: Mapping[str, Any], field: str) -> str:
     value = fields[field]
     if not isinstance(value, str | int | float):
         raise UserError(f"the field {field!r} holds a {type(value).__name__}, not text")
-    return str(value).replace(PROMPT_MARK, "")
+    text = str(value).replace(PROMPT_MARK, "")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise UserError(f"the field {field!r} holds half of a surrogate pair, which is no text")
+    return text
 
 
 def _format(

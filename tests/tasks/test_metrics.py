@@ -235,9 +235,33 @@ def test_averages():
         "wsc": 96.2,
     }
     assert round(superglue_average(ensemble), 1) == 91.3
+    full = {f"super_glue/{name}": score for name, score in ensemble.items()}
+    assert superglue_average(full) == superglue_average(ensemble)
     with pytest.raises(UserError, match="lacks the score of wsc"):
         superglue_average({k: v for k, v in ensemble.items() if k != "wsc"})
     names = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
     assert glue_average({name: 10.0 * i for i, name in enumerate(names)}) == pytest.approx(35)
     with pytest.raises(UserError, match="GLUE average lacks"):
         glue_average({"cola": 1.0})
+
+
+def test_constant_answers_on_the_official_dev_sets(shared_data):
+    """Majority answers average 43.7; WSC alone, with any wrong text, gives the paper's 7.9."""
+    constant = {
+        "boolq": "True",
+        "cb": "contradiction",
+        "copa": "choice1",
+        "multirc": "True",
+        "rte": "entailment",
+        "wic": "False",
+        "wsc": "nothing of the kind",
+    }
+    scores = {"record": 0.0}
+    for name, answer in constant.items():
+        task = get_task(f"super_glue/{name}", data_dir=str(shared_data))
+        examples = task.load("validation")
+        scores[name] = task.score(examples, [answer] * len(examples)).primary
+        if name == "wsc":
+            assert task.score(examples, [""] * len(examples)).primary == 0
+    assert round(superglue_average(scores), 1) == 43.7
+    assert scores["wsc"] == pytest.approx(63.46, abs=0.005)

@@ -194,6 +194,7 @@ def test_a_test_split_may_lack_labels(tmp_path):
         ({"label_field": None, "labels": None}, "either a label field or a target field"),
         ({"target_field": "gold"}, "either a label field or a target field"),
         ({"labels": {"0": "no", "1": "no"}}, "two labels or more"),
+        ({"labels": {"0": "no", "1": " "}}, "a label is empty"),
         ({"metric": "accurracy"}, "unknown metric"),
         ({"metric": "f1", "labels": {"0": "a", "1": "b", "2": "c"}}, "needs two labels"),
         ({"label_field": None, "labels": LABELS, "target_field": "gold"}, "labels go with"),
@@ -221,7 +222,14 @@ def test_metrics_by_name(tmp_path):
         assert set(task.score(task.load("train"), outputs).metrics) == expected
 
 
-def test_nested_values_are_refused(tmp_path):
+def test_values_that_are_no_text_are_refused(tmp_path):
+    task = nli(tmp_path, [ROWS[0] | {"premise": "\ud83d"}])
+    with pytest.raises(UserError, match="row 1: the field 'premise' holds half of a surrogate"):
+        task.load("train")
+    path = tmp_path / "long.jsonl"
+    path.write_text('{"a": ' + "9" * 5000 + "}")
+    with pytest.raises(UserError, match="line 1: not valid JSON"):
+        user_task("t", {"train": str(path)}, "{a}", target_field="a").load("train")
     task = nli(tmp_path, [ROWS[0] | {"premise": ["a"]}])
     with pytest.raises(UserError, match="holds a list, not text"):
         task.load("train")

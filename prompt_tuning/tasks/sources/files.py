@@ -39,7 +39,7 @@ def parse_json(text: str, where: str) -> Any:
     """A JSON value, or UserError naming `where`."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where}: not valid JSON ({error}); is the file cut off?") from error
 
 
