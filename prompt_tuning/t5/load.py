@@ -33,7 +33,7 @@ from prompt_tuning.t5.tokenizer import MissingTokenizer, Tokenizer, load_tokeniz
 _TEXT_FILES = ("config.json", "spiece.model", "tokenizer.json", "tokenizer_config.json")
 _SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _BIN = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,10 +126,13 @@ def load_t5(
 def _random(size: str, dtype: np.dtype | None) -> tuple[T5Config, Params]:
     if size not in SIZES:
         raise UserError(f"no size {size!r} of T5 1.1; use {', '.join(SIZES)}")
-    params = init_params(SIZES[size])
-    if dtype is not None:
-        params = jax.tree.map(lambda leaf: leaf.astype(dtype), params)
-    return SIZES[size], params
+    config = SIZES[size]
+
+    @jax.jit  # only the random numbers are computed, not the model they are drawn for
+    def draw() -> Params:
+        return jax.tree.map(lambda leaf: leaf.astype(dtype or leaf.dtype), init_params(config))
+
+    return config, draw()
 
 
 def _read(
