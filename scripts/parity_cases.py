@@ -106,7 +106,11 @@ def ours(
     return {key: np.asarray(value) for key, value in found.items()}
 
 
-@functools.partial(jax.jit, static_argnames=("config", "beams"))
+@functools.partial(
+    jax.jit,
+    static_argnames=("config", "beams"),
+    compiler_options={"xla_backend_optimization_level": 0},  # it runs once: compile fast
+)
 def _ours(
     config: T5Config,
     beams: bool,

@@ -2,8 +2,9 @@
 
 Text is data: nothing written in it becomes a special token. `</s>`, `<pad>` or `<extra_id_0>` in an
 example are encoded as the characters they are, as plain SentencePiece does; transformers would give
-the special id instead. Special ids are put in by code. Three sources give the same ids for the same
-vocabulary: `spiece.model`, a Unigram `tokenizer.json`, and, for ByT5, no file at all.
+the special id instead. Special ids are put in by code. A vocabulary comes from `spiece.model`, from
+a Unigram `tokenizer.json` or, for ByT5, from no file at all. The first two give the same ids, but
+for pieces of equal score ("xx x" or "x xx" for "xxx"; 4 of 71,107 texts of SST-2 and SuperGLUE).
 """
 
 import hashlib

@@ -112,16 +112,14 @@ def test_paths_never_go_to_the_hub(hub, make_t5):
     assert hub.calls == []
 
 
-def test_random_weights_by_size(monkeypatch, shared_data):
+def test_random_weights_by_size(monkeypatch):
     tiny = T5Config(num_layers=1, num_decoder_layers=1, vocab_size=32128, d_model=8, d_ff=8, d_kv=4)
     monkeypatch.setattr("prompt_tuning.t5.load.SIZES", {"small": tiny})
-    t5 = load_t5("random:small")
-    assert (t5.name, t5.dtype) == ("random:small", jnp.float32)
+    t5 = load_t5("random:small", dtype="bfloat16")
+    assert (t5.name, t5.dtype) == ("random:small", jnp.bfloat16)
     assert jax.tree.map(jnp.shape, t5.params) == jax.tree.map(jnp.shape, param_shapes(tiny))
-    half = load_t5("random:small", dtype="bfloat16", tokenizer=shared_data / "t5" / "spiece.model")
-    assert half.dtype == jnp.bfloat16
-    assert half.fingerprint == t5.fingerprint  # the same numbers every time
-    assert half.tokenizer.encode("Hello World!") == [8774, 1150, 55]
+    drawn = t5.params["token_embedder"]["embedding"].astype(jnp.float32)
+    assert 0.99 < float(drawn.std()) < 1.01
     with pytest.raises(UserError, match="random:small has no tokenizer"):
         t5.tokenizer.encode("Hello")
     with pytest.raises(UserError, match=r"no size 'huge' of T5 1\.1; use small"):
