@@ -22,7 +22,8 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 # Many tests compile the same functions; compile each once a session.
-jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="prompt-tuning-tests-"))
+COMPILED = tempfile.TemporaryDirectory(prefix="prompt-tuning-tests-")
+jax.config.update("jax_compilation_cache_dir", COMPILED.name)
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 ROOT = pathlib.Path(__file__).parent.parent

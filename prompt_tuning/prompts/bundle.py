@@ -6,11 +6,12 @@ array, because safetensors itself does not notice a changed byte.
 """
 
 import hashlib
+import json
 import pathlib
+import struct
 
 import numpy as np
 import safetensors
-import safetensors.numpy
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_file
@@ -21,13 +22,18 @@ VERSION = 1
 
 def write_bundle(path: pathlib.Path, prompt_PD: np.ndarray, fields: dict[str, str]) -> None:
     """Write [P, D] float32 and its string fields to the file `path`, atomically."""
-    header = {
+    about = {
         **fields,
         "format": FORMAT,
         "format_version": str(VERSION),
         "array_sha256": _digest(prompt_PD),
     }
-    write_file(path, safetensors.numpy.save({"prompt": prompt_PD}, metadata=header))
+    tensor = {"dtype": "F32", "shape": prompt_PD.shape, "data_offsets": [0, prompt_PD.nbytes]}
+    # The library writes the header in random order; equal prompts shall be equal files.
+    header = json.dumps({"__metadata__": about, "prompt": tensor}, sort_keys=True).encode()
+    header += b" " * (-len(header) % 8)  # the array begins at a multiple of 8, as the format asks
+    data = np.ascontiguousarray(prompt_PD, "<f4").tobytes()
+    write_file(path, struct.pack("<Q", len(header)) + header + data)
 
 
 def read_bundle(path: pathlib.Path) -> tuple[np.ndarray, dict[str, str]]:

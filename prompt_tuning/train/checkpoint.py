@@ -19,8 +19,11 @@ KEEP = 2  # the members of a population may be killed one save apart
 
 def save(folder: pathlib.Path, step: int, tree: Any, meta: dict[str, Any]) -> None:
     """Write `tree` (arrays) and `meta` (JSON values) as `folder/step`; older ones beyond 2 go."""
-    flat = {_name(path): np.asarray(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)}
-    ocp.save_pytree((folder / str(step)).absolute(), flat, overwrite=True, custom_metadata=meta)
+    state: Any = {
+        _name(path): np.asarray(x) for path, x in jax.tree_util.tree_leaves_with_path(tree)
+    }
+    path = str((folder / str(step)).absolute())
+    ocp.save(path, state, overwrite=True, custom_metadata=meta)
     for old in steps(folder)[:-KEEP]:
         shutil.rmtree(folder / str(old), ignore_errors=True)
 
@@ -37,20 +40,17 @@ def load(folder: pathlib.Path, step: int, like: Any) -> tuple[Any, dict[str, Any
 
     Raises UserError if the checkpoint is damaged or is not of this run.
     """
-    path = (folder / str(step)).absolute()
+    path = str((folder / str(step)).absolute())
     try:
-        flat: Any = ocp.load_pytree(path)
-        meta: Any = ocp.pytree_metadata(path).custom_metadata
+        flat: Any = ocp.load(path)
+        meta: Any = ocp.metadata(path).custom_metadata
     except Exception as error:
-        raise UserError(
-            f"the checkpoint {path} cannot be read ({type(error).__name__}); delete it to go on "
-            "from the one before"
-        ) from error
+        raise UserError(f"the checkpoint {path} cannot be read ({type(error).__name__})") from error
     found = {name: (x.shape, x.dtype) for name, x in flat.items()}
     leaves = jax.tree_util.tree_leaves_with_path(like)
     wanted = {_name(p): (x.shape, x.dtype) for p, x in leaves}
     if found != wanted:
-        raise UserError(f"the checkpoint {path} is not of this run; delete it to start again")
+        raise UserError(f"the checkpoint {path} is not of this run")
     restored = [np.asarray(flat[_name(p)]) for p, _ in leaves]
     return jax.tree.unflatten(jax.tree.structure(like), restored), meta
 

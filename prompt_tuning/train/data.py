@@ -1,8 +1,6 @@
 """The tokenised splits that runs are trained and scored on."""
 
 import dataclasses
-import hashlib
-import json
 import logging
 from typing import Any
 
@@ -10,6 +8,7 @@ from prompt_tuning.evaluate.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.tasks.base import Example, Task
+from prompt_tuning.tasks.data_tools import manifest
 from prompt_tuning.train.batches import example_numbers
 from prompt_tuning.train.run import Run
 
@@ -77,11 +76,8 @@ class SharedData:
             self._report(task, split, "inputs", inputs.truncated, len(examples))
             rows.append(inputs.rows)
             notes[part] = {
-                "split": split,
-                **task.source.describe(split),
-                "examples": len(examples),
+                **manifest(task, split, examples),
                 "truncated_inputs": inputs.truncated,
-                "sha256": _content_hash(examples),
             }
         targets, cut = encode_targets(
             [e.target for e in train],
@@ -103,10 +99,3 @@ class SharedData:
                 "%s, split %s: %d of %d %s are longer than max_%s_length and lose their end",
                 task.name, split, cut, count, what, what.removesuffix("s"),
             )  # fmt: skip
-
-
-def _content_hash(examples: list[Example]) -> str:
-    digest = hashlib.sha256()
-    for example in examples:
-        digest.update(json.dumps([example.id, example.input, example.target]).encode())
-    return digest.hexdigest()

@@ -308,7 +308,7 @@ class Population:
                 self.load(step)
                 return step
             except UserError as error:
-                log.warning("%s; trying the one before", error)
+                log.warning("%s; going back to the one before", error)
         return 0
 
     def load(self, step: int) -> None:

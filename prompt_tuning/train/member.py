@@ -1,10 +1,13 @@
 """One run inside a population: its data, its directory, its best score."""
 
 import dataclasses
+import importlib.metadata
 import json
 import logging
 import math
+import os
 import pathlib
+import platform
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +15,6 @@ from typing import Any
 import jax
 import numpy as np
 
-import prompt_tuning
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluate.jobs import Job
 from prompt_tuning.prompts.init import init_prompt
@@ -187,16 +189,15 @@ class Member:
     def write_config(self) -> None:
         """The run's configuration and manifest: which bytes, versions and weights it used."""
         write_json(self.directory / "config.json", self.run.to_dict())
-        versions = {
-            "prompt_tuning": prompt_tuning.__version__,
-            "jax": jax.__version__,
-            "numpy": np.__version__,
-        }
+        packages = ("prompt-tuning", "jax", "jaxlib", "flax", "optax", "numpy")
+        versions = {name: importlib.metadata.version(name) for name in packages}
         manifest = {
             "model": {"name": self.t5.name, **base_metadata(self.t5)},
             "data": self.notes,
             "device": jax.devices()[0].device_kind,
+            "python": platform.python_version(),
             "versions": versions,
+            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
         }
         write_json(self.directory / "manifest.json", manifest)
 

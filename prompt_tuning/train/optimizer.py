@@ -88,7 +88,7 @@ def make_optimizer(
     else:
         b1 = 0.9 if config.momentum is None else config.momentum
         tx = optax.chain(
-            optax.scale_by_adam(b1=b1),
+            _promoting(optax.scale_by_adam(b1=b1)),
             optax.scale_by_learning_rate(scheduled, flip_sign=False),
             optax.add_decayed_weights(decay),
             optax.scale(-1.0),
@@ -109,3 +109,13 @@ def per_layer(tx: optax.GradientTransformation) -> optax.GradientTransformation:
         return jax.vmap(tx.update)(updates, state, params)
 
     return optax.GradientTransformation(jax.vmap(tx.init), update)
+
+
+def _promoting(tx: optax.GradientTransformation) -> optax.GradientTransformation:
+    """`tx` under standard type promotion: optax's Adam raises a float to an int32 power."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        with jax.numpy_dtype_promotion("standard"):
+            return tx.update(updates, state, params)
+
+    return optax.GradientTransformation(tx.init, update)

@@ -133,8 +133,9 @@ def _build(cls: type, values: Mapping[str, Any]) -> Any:
         for key, value in values.items()
         if key in _NESTED and value is not None
     }
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
-        return cls(**{**values, **nested})
+        return cls(**{**plain, **nested})
     except TypeError as error:
         raise UserError(f"{cls.__name__}: {error}") from error
 

@@ -174,4 +174,4 @@ def _row_norm(tree: Any) -> Array:
     """Mean Euclidean norm of the prompt's rows; of a tuned model, the norm of all its weights."""
     if "prompt" in tree and jax.tree.leaves(tree["prompt"]):
         return jnp.linalg.norm(tree["prompt"]["table"], axis=-1).mean()
-    return optax.global_norm(tree)
+    return optax.tree.norm(tree)

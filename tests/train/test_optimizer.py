@@ -205,6 +205,5 @@ def test_adamw_decays_as_adafactor_does():
     config = OptimizerConfig(name="adamw", learning_rate=0.1, weight_decay=0.5)
     params = tree(np.ones((2, 3)))
     tx = make_optimizer(config, WHOLE)
-    with jax.numpy_dtype_promotion("standard"):  # optax's Adam raises a float to an int32 power
-        updates, _ = tx.update(tree(np.full((2, 3), 7.0)), tx.init(params), params)
+    updates, _ = tx.update(tree(np.full((2, 3), 7.0)), tx.init(params), params)
     np.testing.assert_allclose(updates["prompt"]["table"], -0.1 - 0.5, rtol=1e-5)
