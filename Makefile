@@ -29,5 +29,16 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Regenerates the PyTorch comparisons and compares live, with torch and PEFT in the environment.
+parity: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "peft>=0.21"
+	$(BIN)/python scripts/parity.py
+
+# Pins for every supported Python; no index addresses are recorded.
+requirements:
+	uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-header \
+		pyproject.toml -o requirements.txt
+
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache

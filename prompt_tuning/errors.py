@@ -2,4 +2,4 @@
 
 
 class UserError(ValueError):
-    """Something the user can mend. The message is one line; the command line prints it and exits 2."""
+    """Something the user can mend: one line, which the command line prints before it exits 2."""

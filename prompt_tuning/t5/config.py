@@ -1,4 +1,4 @@
-"""Configuration of every T5 this project runs: T5 1.0, T5 1.1 (LM-adapted or not), mT5, Flan-T5, ByT5."""
+"""The configuration of every T5: T5 1.0, T5 1.1 (LM-adapted or not), mT5, Flan-T5, ByT5."""
 
 import dataclasses
 
@@ -7,8 +7,8 @@ import dataclasses
 class T5Config:
     """The architecture of one T5. The defaults are T5 1.1 small.
 
-    Names follow Hugging Face where it has one; `gated`, `activation`, `tied_head` and `scale_logits`
-    replace its overloaded `feed_forward_proj` and `tie_word_embeddings`.
+    Names follow Hugging Face where it has one; `gated`, `activation`, `tied_head` and
+    `scale_logits` replace its overloaded `feed_forward_proj` and `tie_word_embeddings`.
     """
 
     vocab_size: int = 32128  # rows of the embedding table (32,100 pieces, padded)

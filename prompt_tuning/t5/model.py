@@ -213,8 +213,8 @@ def init_params(config: T5Config, seed: int = 0) -> Params:
     """A random float32 parameter tree with T5's initialisation, to train from scratch."""
     ids, segments = jnp.zeros((1, 2), jnp.int32), jnp.ones((1, 2), jnp.int32)
     x = jnp.zeros((1, 2, config.d_model))
-    variables = T5(config).init(jax.random.key(seed), x, segments, ids, segments)
-    return dict(variables["params"])
+    init = jax.jit(T5(config).init)  # eager initialisation takes twice as long
+    return dict(init(jax.random.key(seed), x, segments, ids, segments)["params"])
 
 
 @functools.cache

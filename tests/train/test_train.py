@@ -258,7 +258,7 @@ def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
         (lambda: train([run, run], tmp_path), "twice"),
         (lambda: train([run, toy_run(steps=7)], tmp_path), "cannot share"),
         (lambda: train(toy_run(dtype="float16"), tmp_path), "float16 is refused"),
-        (lambda: train(toy_run(user_task=wordy, max_target_length=3), tmp_path), "raise max_target"),
+        (lambda: train(toy_run(user_task=wordy, max_target_length=3), tmp_path), "max_target"),
         (lambda: train(toy_run(length=0), tmp_path), "prompt length 0"),
         (lambda: train(toy_run(model=str(tmp_path / "nowhere")), tmp_path), "nowhere"),
     ]  # fmt: skip
