@@ -20,6 +20,7 @@ class TextRow:
 
     ids: tuple[int, ...]
     at: int
+    truncated: bool = False  # whether the text was longer than the limit
 
     def with_prompt(self, virtual: Sequence[int]) -> list[int]:
         """The encoder row: the text with the prompt's (virtual) ids in place."""
@@ -28,10 +29,14 @@ class TextRow:
 
 @dataclasses.dataclass(frozen=True)
 class TextRows:
-    """Tokenised inputs; `truncated` says how many were longer than the limit."""
+    """Tokenised inputs."""
 
     rows: list[TextRow]
-    truncated: int
+
+    @property
+    def truncated(self) -> int:
+        """How many were longer than the limit."""
+        return sum(row.truncated for row in self.rows)
 
 
 def encode_inputs(
@@ -54,18 +59,17 @@ def encode_inputs(
         parts = [(text.replace(PROMPT_MARK, ""),) for text in texts]
     width = 2 if position == "template" else 1
     flat = encode([part for pair in parts for part in pair])
-    rows, truncated = [], 0
+    rows = []
     for n in range(len(texts)):
         pieces = [list(piece) for piece in flat[n * width : (n + 1) * width]]
         surplus = sum(map(len, pieces)) + 1 - max_length
         if surplus > 0:
-            truncated += 1
             longest = max(pieces, key=len)
             del longest[max(len(longest) - surplus, 0) :]
         pieces[-1].append(eos_id)
         at = prompt_index(pieces, position)
-        rows.append(TextRow(tuple(i for piece in pieces for i in piece), at))
-    return TextRows(rows, truncated)
+        rows.append(TextRow(tuple(i for piece in pieces for i in piece), at, surplus > 0))
+    return TextRows(rows)
 
 
 def encode_targets(

@@ -1,8 +1,12 @@
-"""Whole files or none: every writer of this room goes through here."""
+"""Whole files or none: every writer of results goes through here."""
 
 import contextlib
+import json
 import os
 import pathlib
+import tempfile
+from collections.abc import Sequence
+from typing import Any
 
 from prompt_tuning.errors import UserError
 
@@ -25,3 +29,27 @@ def write_file(path: pathlib.Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def write_json(path: pathlib.Path, value: Any) -> None:
+    """Indented JSON, whole or not at all."""
+    write_file(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_jsonl(path: pathlib.Path, rows: Sequence[Any]) -> None:
+    """One JSON value a line, whole or not at all."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_file(path, text.encode())
+
+
+def check_writable(folder: pathlib.Path) -> None:
+    """Make a folder and prove that it takes files, before work whose result goes there.
+
+    Raises UserError where it does not.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from error

@@ -16,14 +16,16 @@ import jax
 import numpy as np
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.evaluate.evaluate import check_place, label_ids, write_predictions
 from prompt_tuning.evaluate.jobs import Job
+from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.init import init_prompt
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, load_prompt
 from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.tasks.base import Scores, Task
 from prompt_tuning.train.batches import example_numbers
 from prompt_tuning.train.data import SharedData
-from prompt_tuning.train.records import append_jsonl, write_json, write_jsonl
+from prompt_tuning.train.records import append_jsonl
 from prompt_tuning.train.run import Run
 
 log = logging.getLogger(__name__)
@@ -81,28 +83,12 @@ class Member:
         self.run, self.directory, self.t5 = run, directory, data.t5
         self.progress = Progress()
         self.task = run.get_task()
-        if self.task.marked and run.method == "prompt" and run.prompt.position != "template":
-            raise UserError(
-                f"the template of {run.task} says where the prompt goes ({{prompt}}): set "
-                "prompt.position to 'template'"
-            )
+        if run.method == "prompt":
+            check_place(self.task, run.prompt.position)
         self.train, self.dev, self.notes = data.load(self.task, run)
         t5 = data.t5
         self.start = initial_prompt(run, self.task, t5) if run.method == "prompt" else None
-        self.label_ids = tuple(self._target(label) for label in self.task.labels)
-        if run.evaluation == "score" and not self.label_ids:
-            raise UserError(
-                f"{self.task.name} has no labels to score: set evaluation to 'generate'"
-            )
-
-    def _target(self, label: str) -> tuple[int, ...]:
-        ids = (*self.t5.tokenizer.encode(label), self.t5.config.eos_id)
-        if len(ids) > self.run.max_target_length:
-            raise UserError(
-                f"the label {label!r} of {self.task.name} has {len(ids)} tokens with EOS: raise "
-                f"max_target_length, which is {self.run.max_target_length}"
-            )
-        return ids
+        self.label_ids = label_ids(self.task, t5, run.evaluation, run.max_target_length)
 
     @property
     def active(self) -> bool:
@@ -152,13 +138,7 @@ class Member:
             return
         progress.best, progress.best_step, progress.since_best = scores.primary, step, 0
         progress.best_scores = {"metrics": scores.metrics, "invalid": scores.invalid}
-        write_jsonl(
-            self.directory / "predictions.jsonl",
-            [
-                {"id": e.id, "input": e.input, "target": e.target, "prediction": p}
-                for e, p in zip(self.dev.examples, predictions, strict=True)
-            ],
-        )
+        write_predictions(self.directory / "predictions.jsonl", self.dev.examples, predictions)
         self.save(trainable, step, "best")
 
     def save(self, trainable: Any, step: int, which: str) -> None:

@@ -7,25 +7,14 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import rich.console
 import rich.progress
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.prompts.files import write_file
-
-
-def write_json(path: pathlib.Path, value: Any) -> None:
-    """Indented JSON, whole or not at all."""
-    write_file(path, (json.dumps(value, indent=2) + "\n").encode())
-
-
-def write_jsonl(path: pathlib.Path, rows: Sequence[Any]) -> None:
-    """One JSON value a line, whole or not at all."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    write_file(path, text.encode())
+from prompt_tuning.prompts.files import write_jsonl
 
 
 def append_jsonl(path: pathlib.Path, row: Any) -> None:
