@@ -1,6 +1,7 @@
 """`evaluate`: a split of a task through one prompt (or none), answered and scored."""
 
 import dataclasses
+import functools
 import logging
 import os
 import pathlib
@@ -20,14 +21,24 @@ from prompt_tuning.tasks.data_tools import manifest
 log = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The model's output for every example; `scores` is None where the split has no labels."""
+    """The model's output for every example of a split."""
 
-    scores: Scores | None
-    predictions: list[str]
+    task: Task
     examples: list[Example]
+    predictions: list[str]
     truncated: int  # inputs that were longer than the limit
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the split has labels (test splits have none)."""
+        return all(example.target != UNLABELLED for example in self.examples)
+
+    @functools.cached_property
+    def scores(self) -> Scores:
+        """The task's metrics. Raises UserError without labels."""
+        return self.task.score(self.examples, self.predictions)
 
 
 def evaluate(
@@ -79,8 +90,8 @@ def evaluate(
     rows = [row.with_prompt(virtual) for row in inputs.rows]
     job = Job(rows, method, max_target_length, task.labels, labels)
     predictions = run_jobs(t5, [job], prompt and prompt.array[None], beams)[0]
-    labelled = all(example.target != UNLABELLED for example in examples)
-    scores = task.score(examples, predictions) if labelled else None
+    result = Evaluation(task, examples, predictions, inputs.truncated)
+    scores = dataclasses.asdict(result.scores) if result.labelled else None
     if out is not None:
         folder = pathlib.Path(out)
         write_predictions(folder / "predictions.jsonl", examples, predictions)
@@ -93,10 +104,10 @@ def evaluate(
             "max_input_length": max_input_length,
             "max_target_length": max_target_length,
             "truncated_inputs": inputs.truncated,
-            "scores": scores and dataclasses.asdict(scores),
+            "scores": scores,
         }
         write_json(folder / "scores.json", facts)
-    return Evaluation(scores, predictions, examples, inputs.truncated)
+    return result
 
 
 def label_ids(
