@@ -22,16 +22,16 @@ def shift_right(targets_BU: Array, start_id: int = 0) -> Array:
 
 
 def start_cache(model: T5, params: Params, encoded_BTD: Array, max_length: int) -> Params:
-    """An empty self-attention cache `[L, B, U, H, K]` and the cross-attention's keys and values."""
+    """An empty self-attention cache `[L, B, H, U, K]` and the cross-attention's keys and values."""
     cfg = model.config
     cross = params["decoder"]["layers"]["encoder_decoder_attention"]
 
     def project(name: str) -> Array:
         kernel = cross[name]["kernel"].astype(model.dtype)
         out = jnp.einsum("BTD,LDE->LBTE", encoded_BTD, kernel)
-        return out.reshape(*out.shape[:-1], cfg.num_heads, cfg.d_kv)
+        return jnp.swapaxes(out.reshape(*out.shape[:-1], cfg.num_heads, cfg.d_kv), -3, -2)
 
-    shape = (cfg.num_decoder_layers, len(encoded_BTD), max_length, cfg.num_heads, cfg.d_kv)
+    shape = (cfg.num_decoder_layers, len(encoded_BTD), cfg.num_heads, max_length, cfg.d_kv)
     empty = jnp.zeros(shape, model.dtype)
     return {"self": (empty, empty), "cross": (project("key"), project("value"))}
 

@@ -118,7 +118,7 @@ class Decoder(nn.Module):
         encoder_segments_BT: Array,
         embedding_VD: Array,
     ) -> tuple[Array, Params]:
-        S = cache["self"][0].shape[2]
+        S = cache["self"][0].shape[3]
         self_mask = (jnp.arange(S) <= position)[None, None, None, :]
         cross_mask = (encoder_segments_BT > 0)[:, None, None, :]
         bias = self.relpos_bias(1, S, position)
