@@ -21,6 +21,11 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
+# The same examples in every run of continuous integration; new ones everywhere else.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
+
 # Many tests compile the same functions; compile each once a session.
 COMPILED = tempfile.TemporaryDirectory(prefix="prompt-tuning-tests-")
 jax.config.update("jax_compilation_cache_dir", COMPILED.name)

@@ -131,11 +131,16 @@ class Tokenizer:
         known = [int(i) if 0 <= i < self.size else UNK for i in ids]
         known = known[: known.index(EOS)] if EOS in known else known
         known = [i for i in known if i != PAD]
-        content = b"".join(self._surfaces[i] for i in known)
+        surfaces = [self._surfaces[i] for i in known]
         if isinstance(self._vocabulary, _Bytes):
-            return content.decode("utf-8", errors="ignore")
-        text = content.decode("utf-8", errors="replace")
-        return text[1:] if text.startswith(" ") and known[0] != UNK else text
+            return b"".join(surfaces).decode("utf-8", errors="ignore")
+        for n, i in enumerate(known):  # as SentencePiece: a space each, until there is some text
+            if i == UNK or surfaces[n][:1] != b" " or _BYTE.fullmatch(self._vocabulary.pieces[i]):
+                break
+            surfaces[n] = surfaces[n][1:]
+            if surfaces[n]:
+                break
+        return b"".join(surfaces).decode("utf-8", errors="replace")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The piece of each id, `<id>` for those outside the vocabulary."""
