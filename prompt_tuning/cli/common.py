@@ -1,0 +1,35 @@
+"""What several commands share."""
+
+import pathlib
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.prompt import Prompt, load_prompt
+from prompt_tuning.t5.load import FrozenT5, load_t5
+
+
+def read_prompt(path: pathlib.Path) -> Prompt:
+    """A prompt in any readable format; of a run's directory, its best."""
+    best = path / "best_prompt.safetensors"
+    return load_prompt(best if best.is_file() else path)
+
+
+def load_base(
+    model: str | None,
+    prompts: dict[str, Prompt],
+    *,
+    revision: str | None = None,
+    dtype: str | None = None,
+    tokenizer: str | None = None,
+) -> FrozenT5:
+    """The model by name or, without one, the base that the prompts were made for."""
+    if model is None:
+        bases = {
+            (prompt.metadata.get("base_model"), prompt.metadata.get("base_revision"))
+            for prompt in prompts.values()
+        }
+        if len(bases) != 1 or bases == {(None, None)}:
+            known = ", ".join(sorted(base for base, _ in bases if base)) or "none"
+            raise UserError(f"name the model with --model (bases of the prompts: {known})")
+        model, revision = bases.pop()
+        assert model is not None
+    return load_t5(model, revision, dtype, tokenizer=tokenizer)

@@ -1,0 +1,139 @@
+"""`prompt-tuning train ...`: the presets and saved configurations."""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from prompt_tuning.tasks.sources.files import parse_object, read_text
+from prompt_tuning.train.loop import train
+from prompt_tuning.train.run import Run, UserTask, model_tuning, paper, released
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _user_task(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[UserTask | None] | None:
+    """A task of one's own is named by a JSON file with the fields of `UserTask`."""
+    if info.type != UserTask | None:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="FILE.json",
+        instance_from_str=lambda words: read_user_task(words[0]),
+        is_instance=lambda value: value is None or isinstance(value, UserTask),
+        str_from_instance=lambda value: ["None" if value is None else "as configured"],
+    )
+
+
+def read_user_task(path: str) -> UserTask | None:
+    """The fields of `UserTask` as a JSON object; the word "None" is none."""
+    if path == "None":
+        return None
+    fields = parse_object(read_text(pathlib.Path(path)), path)
+    return Run.from_dict({"task": "", "user_task": fields}).user_task
+
+
+def read_run(path: pathlib.Path) -> Run:
+    """The run in a config.json, or in the directory that holds one."""
+    path = path / "config.json" if path.is_dir() else path
+    return Run.from_dict(parse_object(read_text(path), str(path)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Output:
+    """Where results go, and how often they come."""
+
+    out: pathlib.Path = pathlib.Path("runs")  # the run's directory is made in this folder
+    quiet: bool = False  # show no progress
+    log_every: int = 50  # steps between two lines of metrics.jsonl
+    save_seconds: float = 300.0  # time between two checkpoints; each evaluation also writes one
+
+
+# The fields of these stand among the flags without a prefix.
+RunFlags = Annotated[Run, tyro.conf.arg(name="")]
+OutputFlags = Annotated[Output, tyro.conf.arg(name="")]
+_PAPER, _RELEASED, _MODEL_TUNING = (
+    preset(tyro.MISSING) for preset in (paper, released, model_tuning)
+)
+_OUTPUT = Output()
+
+
+def train_paper(run: RunFlags = _PAPER, output: OutputFlags = _OUTPUT) -> None:
+    """Prompt tuning as the paper's text has it (section 3 and appendix A).
+
+    A finished run is not trained again; an interrupted one goes on where it was.
+    """
+    _train([run], output)
+
+
+def train_released(run: RunFlags = _RELEASED, output: OutputFlags = _OUTPUT) -> None:
+    """Prompt tuning as the released code does it: batch size, dropout, z-loss, summed loss and the
+    optimiser's first step differ from the paper's text.
+
+    A finished run is not trained again; an interrupted one goes on where it was.
+    """
+    _train([run], output)
+
+
+def train_model_tuning(run: RunFlags = _MODEL_TUNING, output: OutputFlags = _OUTPUT) -> None:
+    """The paper's baseline: all weights are trained.
+
+    A finished run is not trained again; an interrupted one goes on where it was.
+    """
+    _train([run], output)
+
+
+def train_config(args: Sequence[str]) -> Callable[..., None]:
+    """The command whose defaults are those of the file named first."""
+    named = bool(args) and not args[0].startswith("-")
+    default = read_run(pathlib.Path(args[0])) if named else _PAPER
+
+    def command(
+        config: tyro.conf.Positional[pathlib.Path],
+        run: RunFlags = default,
+        output: OutputFlags = _OUTPUT,
+    ) -> None:
+        """Train a run from the config.json of another; flags after it change single fields.
+
+        Args:
+            config: the file, or the directory that holds it.
+            run: the run.
+            output: where results go.
+        """
+        del config  # read above: its values are the defaults of all flags
+        _train([run], output)
+
+    return command
+
+
+def train_configs(
+    configs: tyro.conf.Positional[tuple[pathlib.Path, ...]], output: OutputFlags = _OUTPUT
+) -> None:
+    """Train several runs over one frozen model as one program.
+
+    Args:
+        configs: config.json files, or the directories that hold them.
+        output: where results go.
+    """
+    _train([read_run(path) for path in configs], output)
+
+
+def _train(runs: list[Run], output: Output) -> None:
+    results = train(
+        runs,
+        output.out,
+        quiet=output.quiet,
+        log_every=output.log_every,
+        save_seconds=output.save_seconds,
+    )
+    for result in results:
+        metrics = ", ".join(f"{name} {value:.2f}" for name, value in result.metrics.items())
+        print(f"{result.directory}")
+        print(
+            f"  score {result.score:.2f} ({metrics}; {result.invalid:.1f} % invalid outputs) at "
+            f"step {result.best_step} of {result.steps}"
+        )
