@@ -12,20 +12,17 @@ from prompt_tuning.tasks.base import Row, Source
 
 @dataclasses.dataclass(frozen=True)
 class DataConfig:
-    """Which source to read, and where it lies.
+    """Which source to read, and where it lies."""
 
-    dir: tfds: its data folder (None: $TFDS_DATA_DIR or ~/tensorflow_datasets); local: the folder
-        of official files; hf: the cache folder.
-    files: local only: split name -> file name or glob pattern under `dir`, where the files are not
-        named as in the official archives. Split names beyond the official ones are welcome.
-    hf_path, hf_revision: the Hugging Face repository and commit, instead of the task's own.
-    """
-
-    source: Literal["tfds", "local", "hf"] = "tfds"
+    source: Literal["tfds", "local", "hf"] = "tfds"  # tfds: tensorflow-datasets
+    # tfds: its data folder (None: $TFDS_DATA_DIR or ~/tensorflow_datasets); local: the folder of
+    # official files; hf: the cache folder
     dir: str | None = None
+    # local only: split name -> file name or glob pattern under `dir`, where the files are not named
+    # as in the official archives; split names beyond the official ones are welcome
     files: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    hf_path: str | None = None
-    hf_revision: str | None = None
+    hf_path: str | None = None  # hf only: a repository, instead of the task's own
+    hf_revision: str | None = None  # hf only: its commit
 
 
 @dataclasses.dataclass(frozen=True)
