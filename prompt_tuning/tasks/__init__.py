@@ -2,7 +2,7 @@
 
 from prompt_tuning.tasks.base import UNLABELLED, Example, Scores, Task, lengths
 from prompt_tuning.tasks.catalog import get_task, task_names
-from prompt_tuning.tasks.mixture import Mixture, get_mixture
+from prompt_tuning.tasks.mixture import mix
 from prompt_tuning.tasks.scoring import glue_average, superglue_average
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.user import user_task
@@ -11,13 +11,12 @@ __all__ = [
     "UNLABELLED",
     "DataConfig",
     "Example",
-    "Mixture",
     "Scores",
     "Task",
-    "get_mixture",
     "get_task",
     "glue_average",
     "lengths",
+    "mix",
     "superglue_average",
     "task_names",
     "user_task",

@@ -78,6 +78,7 @@ class Task:
     select: the metrics whose mean is `Scores.primary`; empty means all.
     legal: whether an output of a free-text task is valid; unused where there are labels.
     marked: the inputs hold PROMPT_MARK where the soft prompt goes.
+    weights: of a mixture, how often each of its tasks is drawn (`mixture.draw`).
     """
 
     name: str
@@ -92,6 +93,7 @@ class Task:
     postprocess: Callable[[str], str] = as_it_is
     legal: Callable[[str], bool] = not_empty
     marked: bool = False
+    weights: tuple[float, ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:

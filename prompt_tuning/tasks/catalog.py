@@ -4,6 +4,7 @@ import dataclasses
 
 from prompt_tuning.tasks import glue, qa, superglue
 from prompt_tuning.tasks.base import Task, unknown
+from prompt_tuning.tasks.mixture import MIXTURES, mix
 from prompt_tuning.tasks.sources import DataConfig, DataSet, open_source
 from prompt_tuning.tasks.sources.tfds import TfdsSource
 
@@ -14,7 +15,7 @@ _DATASETS = {
 
 
 def task_names() -> tuple[str, ...]:
-    """The names that `get_task` knows, sorted."""
+    """The names that `get_task` knows, sorted; mixtures of them are in `mixture.MIXTURES`."""
     return tuple(sorted(_ALL))
 
 
@@ -25,15 +26,19 @@ def get_task(
     data_dir: str | None = None,
     name_in_text: bool = False,
 ) -> Task:
-    """A task of the paper by name, such as "super_glue/rte".
+    """A task of the paper by name, such as "super_glue/rte", or a mixture: "mixture/super_glue".
 
     data: the source (default: tensorflow-datasets). data_dir: short for the local source in that
     folder of official files. name_in_text: T5's task name before each input; the paper's prompts
     are trained without it, its multi-task baseline with it.
     Raises UserError for an unknown name, suggesting close ones. Nothing is read yet.
     """
+    if name in MIXTURES:
+        weights = MIXTURES[name]
+        tasks = [get_task(n, data, data_dir=data_dir, name_in_text=name_in_text) for n in weights]
+        return mix(name, tasks, tuple(weights.values()))
     if name not in _ALL:
-        raise unknown("task", name, _ALL)
+        raise unknown("task", name, [*_ALL, *MIXTURES])
     if data is None:
         data = DataConfig("local", data_dir) if data_dir else DataConfig()
     source = open_source(get_dataset(name), data)

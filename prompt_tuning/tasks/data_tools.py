@@ -11,6 +11,7 @@ from typing import Any
 from prompt_tuning.errors import UserError
 from prompt_tuning.tasks.base import Example, Task, lengths
 from prompt_tuning.tasks.catalog import get_dataset, get_task, task_names
+from prompt_tuning.tasks.mixture import MIXTURES
 from prompt_tuning.tasks.recorded import RECORDED
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.sources.prepare import prepare_dataset
@@ -37,6 +38,8 @@ def prepare(
 
 
 def _expand(name: str) -> list[str]:
+    if name in MIXTURES:
+        return list(MIXTURES[name])
     if not name.endswith("/"):
         get_dataset(name)  # an unknown name fails before anything is prepared
         return [name]

@@ -2,18 +2,17 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.tasks.base import Example, Task, unknown
-from prompt_tuning.tasks.catalog import get_task
-from prompt_tuning.tasks.sources import DataConfig
+from prompt_tuning.tasks.base import Example, Row, Task
 
 # Proportional to the number of training examples (T5's weights for SuperGLUE with DPR and for GLUE
 # without WNLI; ReCoRD counts one example per gold answer).
 MIXTURES: dict[str, dict[str, float]] = {
-    "super_glue": {
+    "mixture/super_glue": {
         "dpr": 1322,
         "super_glue/wsc": 259,
         "super_glue/boolq": 9427,
@@ -24,7 +23,7 @@ MIXTURES: dict[str, dict[str, float]] = {
         "super_glue/rte": 2490,
         "super_glue/wic": 5428,
     },
-    "glue": {
+    "mixture/glue": {
         "glue/cola": 8551,
         "glue/sst2": 67349,
         "glue/mrpc": 3668,
@@ -37,37 +36,71 @@ MIXTURES: dict[str, dict[str, float]] = {
 }
 
 
+def mix(name: str, tasks: Sequence[Task], weights: Sequence[float]) -> Task:
+    """Several tasks as one: their examples together, their mean score, drawn by `weights`.
+
+    The examples of task n have ids "n/...". `Scores.primary` is the unweighted mean of the tasks'
+    primary scores; an output is invalid if no task knows it. A split is that of the tasks that have
+    it (DPR has no "validation").
+    """
+    if not tasks or len(tasks) != len(weights):
+        raise UserError(f"the mixture {name} needs tasks and as many weights")
+    if any(not weight > 0 for weight in weights):
+        raise UserError(f"the mixture {name} has a weight that is not positive")
+    members = tuple(tasks)
+
+    def form(row: Row, training: bool) -> list[Example]:
+        number = row["task"]
+        task = members[number]
+        before = f"{task.prefix} " if task.name_in_text and task.prefix else ""
+        return [
+            dataclasses.replace(e, id=f"{number}/{e.id}", input=before + e.input)
+            for e in task.format(row["row"], training)
+        ]
+
+    def measure(
+        examples: Sequence[Example], outputs: Sequence[str], labels: tuple[str, ...]
+    ) -> dict[str, float]:
+        of_task: dict[int, list[int]] = {}
+        for n, example in enumerate(examples):
+            of_task.setdefault(int(example.id.partition("/")[0]), []).append(n)
+        metrics, primary = {}, []
+        for number, places in sorted(of_task.items()):
+            task = members[number]
+            scores = task.score([examples[n] for n in places], [outputs[n] for n in places])
+            metrics |= {f"{task.name} {key}": value for key, value in scores.metrics.items()}
+            primary.append(scores.primary)
+        return {**metrics, "average": sum(primary) / len(primary)}
+
+    return Task(
+        name=name,
+        source=_Together(members),
+        format=form,
+        measure=measure,
+        select=("average",),
+        legal=lambda text: any(task.is_legal(text) for task in members),
+        weights=tuple(weights),
+    )
+
+
 @dataclasses.dataclass(frozen=True)
-class Mixture:
-    """Tasks with positive weights; `rates` are the weights scaled to sum to 1."""
+class _Together:
+    """The rows of several tasks, each with the number of its task."""
 
-    name: str
     tasks: tuple[Task, ...]
-    weights: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        if not self.tasks or len(self.tasks) != len(self.weights):
-            raise UserError(f"the mixture {self.name} needs tasks and as many weights")
-        if any(not weight > 0 for weight in self.weights):
-            raise UserError(f"the mixture {self.name} has a weight that is not positive")
 
     @property
-    def rates(self) -> tuple[float, ...]:
-        total = sum(self.weights)
-        return tuple(weight / total for weight in self.weights)
+    def splits(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(split for task in self.tasks for split in task.splits))
 
-    def load(self, split: str = "train") -> list[list[Example]]:
-        """The examples of each task in the order of `tasks`."""
-        return [task.load(split) for task in self.tasks]
+    def rows(self, split: str) -> list[Row]:
+        having = [(n, task) for n, task in enumerate(self.tasks) if split in task.splits]
+        if not having:
+            raise UserError(f"none of the tasks has a split {split!r}: {', '.join(self.splits)}")
+        return [{"task": n, "row": row} for n, task in having for row in task.source.rows(split)]
 
-
-def get_mixture(name: str, data: DataConfig | None = None, *, name_in_text: bool = True) -> Mixture:
-    """The mixture "super_glue" (with DPR) or "glue", with the task name in the text by default."""
-    if name not in MIXTURES:
-        raise unknown("mixture", name, MIXTURES)
-    weights = MIXTURES[name]
-    tasks = tuple(get_task(task, data, name_in_text=name_in_text) for task in weights)
-    return Mixture(name, tasks, tuple(weights.values()))
+    def describe(self, split: str) -> dict[str, Any]:
+        return {t.name: t.source.describe(split) for t in self.tasks if split in t.splits}
 
 
 def draw(sizes: Sequence[int], rates: Sequence[float], seed: int, count: int) -> np.ndarray:

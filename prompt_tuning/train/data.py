@@ -4,6 +4,8 @@ import dataclasses
 import logging
 from typing import Any
 
+import numpy as np
+
 from prompt_tuning.evaluate.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
@@ -21,6 +23,7 @@ class TrainingData:
 
     rows: list[TextRow]
     targets: list[list[int]]
+    task_sizes: tuple[int, ...] = ()  # of a mixture, whose tasks stand one behind the other
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,11 +90,9 @@ class SharedData:
         )
         self._report(task, run.train_split, "targets", cut, len(train))
         notes["train"]["truncated_targets"] = cut
-        return (
-            TrainingData(rows[0], targets),
-            DevData(dev, rows[1]),
-            notes,
-        )
+        numbers = [int(e.id.partition("/")[0]) for e in train] if task.weights else []
+        sizes = tuple(np.bincount(numbers, minlength=len(task.weights)).tolist())
+        return TrainingData(rows[0], targets, sizes), DevData(dev, rows[1]), notes
 
     def _report(self, task: Task, split: str, what: str, cut: int, count: int) -> None:
         if cut:

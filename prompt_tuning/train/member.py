@@ -23,8 +23,9 @@ from prompt_tuning.prompts.init import init_prompt
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, load_prompt
 from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.tasks.base import Scores, Task
+from prompt_tuning.tasks.mixture import draw
 from prompt_tuning.train.batches import example_numbers
-from prompt_tuning.train.data import SharedData
+from prompt_tuning.train.data import SharedData, TrainingData
 from prompt_tuning.train.records import append_jsonl
 from prompt_tuning.train.run import Run
 
@@ -88,6 +89,7 @@ class Member:
         self.train, self.dev, self.notes = data.load(self.task, run)
         t5 = data.t5
         self.start = initial_prompt(run, self.task, t5) if run.method == "prompt" else None
+        self.mixed = _mixture(self.task, self.train, run)
         self.label_ids = label_ids(self.task, t5, run.evaluation, run.max_target_length)
 
     @property
@@ -105,7 +107,10 @@ class Member:
 
     def examples(self, step: int) -> list[int]:
         """The example numbers of a step's batch."""
-        return example_numbers(self.run.seed, step, self.run.batch_size, len(self.train.rows))
+        size = self.run.batch_size
+        if self.mixed is not None:
+            return self.mixed[step * size : (step + 1) * size].tolist()
+        return example_numbers(self.run.seed, step, size, len(self.train.rows))
 
     def job(self, virtual: Sequence[int]) -> Job:
         """The dev split, with the prompt's ids in place, as it is to be answered."""
@@ -193,6 +198,15 @@ class Member:
         }
         write_json(self.directory / "result.json", {"run": self.run.to_dict(), **values})
         return load_result(self.directory)
+
+
+def _mixture(task: Task, train: TrainingData, run: Run) -> np.ndarray | None:
+    """The example numbers of all batches of a mixture, one after the other."""
+    if not task.weights:
+        return None
+    chosen = draw(train.task_sizes, task.weights, run.seed, run.steps * run.batch_size)
+    first = np.cumsum([0, *train.task_sizes])
+    return first[chosen[:, 0]] + chosen[:, 1]
 
 
 def initial_prompt(run: Run, task: Task, t5: FrozenT5) -> Prompt:

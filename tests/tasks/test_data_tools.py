@@ -21,7 +21,7 @@ from prompt_tuning.tasks.data_tools import (
     show,
     verify,
 )
-from prompt_tuning.tasks.mixture import MIXTURES, Mixture, draw, get_mixture
+from prompt_tuning.tasks.mixture import MIXTURES, draw, mix
 from prompt_tuning.tasks.recorded import RECORDED
 from tests.tasks.conftest import sha256
 
@@ -54,8 +54,8 @@ def test_unknown_names_suggest_close_ones():
         get_task("super_gleu/rte")
     with pytest.raises(UserError, match="known: dpr, glue/ax"):
         get_task("zzz")
-    with pytest.raises(UserError, match="unknown mixture 'super-glue'; did you mean super_glue"):
-        get_mixture("super-glue")
+    with pytest.raises(UserError, match="did you mean mixture/super_glue"):
+        get_task("mixture/super-glue")
     with pytest.raises(UserError, match="unknown data source"):
         get_task("dpr", DataConfig("ftp"))
 
@@ -170,27 +170,43 @@ def test_show(shared_data):
 # --- mixtures --------------------------------------------------------------------------------
 
 
-def test_paper_mixtures_name_known_tasks():
+def test_paper_mixtures_have_the_weights_of_their_training_sets():
     for name, weights in MIXTURES.items():
-        mixture = get_mixture(name)
-        assert len(mixture.tasks) == len(weights)
-        assert all(task.name_in_text for task in mixture.tasks)
-        assert sum(mixture.rates) == pytest.approx(1)
-    rates = dict(zip(MIXTURES["super_glue"], get_mixture("super_glue").rates, strict=True))
-    assert rates["super_glue/record"] == pytest.approx(138854 / 185673)
-    for name, weight in MIXTURES["super_glue"].items():
+        assert get_task(name).weights == tuple(weights.values())
+    for name, weight in MIXTURES["mixture/super_glue"].items():
         assert RECORDED[name]["train"][0] == weight
     with pytest.raises(UserError, match="not positive"):
-        Mixture("m", (get_task("dpr"),), (0.0,))
+        mix("m", [get_task("dpr")], [0.0])
     with pytest.raises(UserError, match="as many weights"):
-        Mixture("m", (get_task("dpr"),), ())
+        mix("m", [get_task("dpr")], [])
 
 
-def test_mixture_loads_its_tasks(unpacked):
+def test_a_mixture_holds_the_examples_of_its_tasks_and_their_mean_score(unpacked):
     config = DataConfig("local", str(unpacked))
-    tasks = tuple(get_task(f"super_glue/{name}", config) for name in ("rte", "cb"))
-    loaded = Mixture("both", tasks, (1.0, 2.0)).load()
-    assert [len(examples) for examples in loaded] == [3, 3]
+    tasks = [
+        get_task(f"super_glue/{name}", config, name_in_text=True)
+        for name in ("rte", "wic", "record")
+    ]
+    both = mix("both", tasks, (1.0, 2.0, 3.0))
+    for split in ("train", "validation"):
+        want = [example for task in tasks for example in task.load(split)]
+        got = both.load(split)
+        assert [(e.input, e.target) for e in got] == [(e.input, e.target) for e in want]
+        assert len({e.id for e in got}) == len(got)
+    assert got[0].input.startswith("rte ")
+    outputs = [example.target for example in got]
+    assert both.score(got, outputs).primary == 100.0
+    outputs = [
+        t if e.id.startswith("0/") else "nothing known" for e, t in zip(got, outputs, strict=True)
+    ]
+    scores = both.score(got, outputs)
+    parts = [t.score(t.load("validation"), ["nothing known"] * len(t.load("validation")))
+             for t in tasks[1:]]  # fmt: skip
+    assert scores.primary == pytest.approx((100.0 + sum(p.primary for p in parts)) / 3)
+    assert scores.metrics["super_glue/rte accuracy"] == 100.0
+    assert set(both.source.describe("train")) == {t.name for t in tasks}
+    with pytest.raises(UserError, match="none of the tasks has a split 'dev'"):
+        both.load("dev")
 
 
 @settings(max_examples=40, deadline=None)

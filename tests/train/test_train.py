@@ -17,9 +17,11 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.prompts.prompt import load_prompt
 from prompt_tuning.t5.load import load_t5
+from prompt_tuning.tasks.mixture import mix
 from prompt_tuning.train import checkpoint, records
+from prompt_tuning.train.data import SharedData
 from prompt_tuning.train.loop import train
-from prompt_tuning.train.member import load_result
+from prompt_tuning.train.member import Member, load_result
 from prompt_tuning.train.optimizer import OptimizerConfig
 from prompt_tuning.train.run import Run, model_tuning, paper, released
 from prompt_tuning.train.stop import Interrupted
@@ -309,3 +311,17 @@ def test_a_template_says_where_the_prompt_goes(toy_run, toy_files, tmp_path):
     inside = PromptConfig(length=2, init="vocabulary", position="template")
     result = train(toy_run(user_task=task, prompt=inside), tmp_path, quiet=True)
     assert result.prompt.position == "template"
+
+
+def test_a_mixture_draws_its_tasks_by_weight(toy_run, tmp_path, monkeypatch):
+    toy = toy_run().get_task()
+    mixture = mix("both", [toy, dataclasses.replace(toy, name="again")], (3.0, 1.0))
+    monkeypatch.setattr(Run, "get_task", lambda self: mixture)
+    run = toy_run(user_task=None, steps=8, prompt=PromptConfig(length=2, init="vocabulary"))
+    member = Member(run, tmp_path, SharedData(load_t5(run.model)))
+    numbers = np.array([member.examples(step) for step in range(8)])
+    share = (numbers < len(toy.load("train"))).mean()
+    assert numbers.shape == (8, 4)
+    assert 0.5 < share < 0.95
+    result = train(run, tmp_path, quiet=True)
+    assert set(result.metrics) == {"toy accuracy", "again accuracy", "average"}
