@@ -6,6 +6,7 @@ when the command is given, so `--help` and misspelt commands answer at once.
 
 import dataclasses
 import importlib
+import importlib.metadata
 import logging
 import os
 import signal
@@ -15,9 +16,12 @@ from typing import Any
 
 import tyro
 
-import prompt_tuning
 from prompt_tuning.errors import UserError
 from prompt_tuning.train.stop import Interrupted
+
+
+class Refused(Exception):
+    """A UserError (its cause) on its way through tyro, which would put a ValueError in a box."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,13 +99,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = list(sys.argv[1:] if argv is None else argv)
     if args == ["--version"]:
-        print(prompt_tuning.__version__)
+        print(importlib.metadata.version("prompt-tuning"))
         return 0
     handler = _PlainLines(logging.WARNING)
     logging.getLogger().addHandler(handler)
     try:
         return _run(COMMANDS, args, "prompt-tuning") or 0
-    except UserError as error:
+    except (UserError, Refused) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except Interrupted as stopped:

@@ -26,7 +26,7 @@ class Flags:
     task: str  # such as "super_glue/rte", or any name with --user-task
     model: str | None = None  # folder, hub id or random:SIZE; None: the base of the prompt
     prompt: pathlib.Path | None = None  # a prompt, or the directory of its run; None: no prompt
-    split: str = "validation"
+    split: str = "validation"  # "test" has no labels: predictions only
     method: Literal["generate", "score"] = "generate"  # greedy text as in the paper, or best label
     beams: int = 1  # more than 1: beam search
     limit: int | None = None  # only the first so many examples

@@ -8,6 +8,8 @@ from typing import Annotated
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from prompt_tuning.cli import Refused
+from prompt_tuning.errors import UserError
 from prompt_tuning.tasks.sources.files import parse_object, read_text
 from prompt_tuning.train.loop import train
 from prompt_tuning.train.run import Run, UserTask, model_tuning, paper, released
@@ -23,10 +25,17 @@ def _user_task(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[UserTask | N
     return PrimitiveConstructorSpec(
         nargs=1,
         metavar="FILE.json",
-        instance_from_str=lambda words: read_user_task(words[0]),
+        instance_from_str=_from_words,
         is_instance=lambda value: value is None or isinstance(value, UserTask),
         str_from_instance=lambda value: ["None" if value is None else "as configured"],
     )
+
+
+def _from_words(words: list[str]) -> UserTask | None:
+    try:
+        return read_user_task(words[0])
+    except UserError as error:
+        raise Refused(str(error)) from error
 
 
 def read_user_task(path: str) -> UserTask | None:

@@ -19,7 +19,7 @@ from jax.typing import ArrayLike
 class OptimizerConfig:
     """The defaults are the paper's for prompt tuning (section 3 and appendix A)."""
 
-    name: Literal["adafactor", "adamw"] = "adafactor"
+    name: Literal["adafactor", "adamw"] = "adafactor"  # the paper's is Adafactor
     learning_rate: float = 0.3  # constant
     weight_decay: float = 1e-5  # each step takes this share of the parameter, whatever the rate
     warmup_steps: int = 0  # linear, from 0

@@ -44,7 +44,7 @@ class Run:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     user_task: UserTask | None = None  # a task of your own, from JSONL, CSV or TSV
     task_name_in_text: bool = False  # T5's task name before the text: only the multi-task baseline
-    train_split: str = "train"
+    train_split: str = "train"  # what is trained on
     dev_split: str = "validation"  # selects the best step and is reported (paper section 3)
     train_examples: int | None = None  # only the first so many of a seeded permutation
     dev_examples: int | None = None  # only the first so many
