@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from prompt_tuning.cli.train import REGISTRY, read_user_task
+from prompt_tuning.cli.train import read_user_task
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.table import embed
 from prompt_tuning.t5.config import T5Config
@@ -23,8 +23,6 @@ from prompt_tuning.t5.model import T5, apply, count_params, init_params
 from prompt_tuning.t5.tokenizer import MissingTokenizer, load_tokenizer
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.train.run import Run
-
-__all__ = ["REGISTRY", "doctor"]
 
 GIB = 2**30
 _TFDS = DataConfig()
