@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import errno
 import functools
 import logging
 import math
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -26,7 +25,13 @@ from prompt_tuning.train.batches import Batch, make_batch, stack_batches
 from prompt_tuning.train.data import SharedData
 from prompt_tuning.train.member import Member, Progress, load_result
 from prompt_tuning.train.optimizer import make_optimizer
-from prompt_tuning.train.records import Display, append_jsonl, lock, truncate_metrics
+from prompt_tuning.train.records import (
+    Display,
+    append_jsonl,
+    lock,
+    plain_disk_errors,
+    truncate_metrics,
+)
 from prompt_tuning.train.run import Run
 from prompt_tuning.train.step import Group, Objective, State, train_step
 from prompt_tuning.train.stop import StopRequest, listen
@@ -90,24 +95,9 @@ def train(
                                tokenizer=runs[0].tokenizer)  # fmt: skip
             data = SharedData(t5)
             members = [Member(runs[n], directories[n], data) for n in todo]
-            with _plain_disk_errors(pathlib.Path(out)), listen() as stop:
+            with plain_disk_errors(pathlib.Path(out)), listen() as stop:
                 Population(members, t5, quiet, log_every, save_seconds).train(stop)
         return [load_result(directory) for directory in directories]
-
-
-@contextlib.contextmanager
-def _plain_disk_errors(out: pathlib.Path) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        full = {errno.ENOSPC, errno.EDQUOT}
-        if getattr(error, "errno", None) in full or "No space left" in str(error):
-            raise UserError(
-                f"the disk of {out} is full: make room and run again; the last checkpoint is kept"
-            ) from error
-        if isinstance(error, PermissionError):
-            raise UserError(f"cannot write to {out}: {error.strerror}") from error
-        raise
 
 
 class Population:
@@ -144,6 +134,7 @@ class Population:
         self.keys = jnp.stack([jax.random.key(member.run.seed) for member in members])
         self.pending: list[tuple[int, Any]] = []  # steps whose metrics are still on the device
         self.window: list[dict[str, list[float]]] = []  # of the steps since the last log line
+        self.timed = 0  # steps of this process since then
         self.saved_at = time.monotonic()
         self.facts: dict[str, float] = {}  # on display: means over runs
 
@@ -166,6 +157,7 @@ class Population:
                 batch, keys = self.batch(step), fold(self.keys, step)
                 self.state, metrics = self.step(self.state, self.frozen, batch, keys, self.rates)
                 self.pending.append((step + 1, metrics))
+                self.timed += 1
                 self.read_metrics(keep=1)
                 done = step + 1
                 last = done == run.steps
@@ -232,21 +224,22 @@ class Population:
         """One line of metrics for every run, averaged over the steps since the one before."""
         if not self.window:
             return
-        rate = len(self.window) * self.run.batch_size / max(seconds, 1e-9)
+        rate = self.timed * self.run.batch_size / max(seconds, 1e-9)
         for r, member in enumerate(self.members):
             if not member.active:
                 continue
             row: dict[str, Any] = {"step": step, "kind": "train"}
             for name in ("loss", "accuracy", "norm", "update_rms"):
                 row[name] = float(np.mean([values[name][r] for values in self.window]))
-            tokens = sum(values["target_tokens"][r] for values in self.window)
+            tokens = float(np.mean([values["target_tokens"][r] for values in self.window]))
             row["examples_per_second"] = rate
-            row["target_tokens_per_second"] = tokens / max(seconds, 1e-9)
-            append_jsonl(member.metrics_path, row)
+            row["target_tokens_per_second"] = rate * tokens / self.run.batch_size
             member.progress.seconds += seconds
+            row["seconds"] = member.progress.seconds  # of training so far, without evaluations
+            append_jsonl(member.metrics_path, row)
         self.facts["loss"] = float(np.mean([values["loss"] for values in self.window]))
         self.facts["examples/s"] = rate * len(self.members)
-        self.window = []
+        self.window, self.timed = [], 0
 
     def evaluate(self, step: int) -> None:
         """Score every active run on its dev split; prompts share batches, models cannot."""
@@ -287,6 +280,8 @@ class Population:
         ):
             for n, r in enumerate(group.members):
                 member = self.members[r]
+                if member.progress.failed is not None:
+                    continue  # its last sound checkpoint stays
                 tree = {
                     "trainable": trees.take(trainable, n),
                     "optimizer": trees.take(optimizer, n),
@@ -340,7 +335,7 @@ class Population:
     def finish(self, step: int) -> None:
         """The last prompts and the results; a run that failed is named."""
         for member, tree in self.trainables():
-            if member.progress.failed is None:
+            if member.active:  # a run that ended early saved it then
                 member.save(tree, step, "last")
         for member in self.members:
             if member.progress.failed is None:

@@ -1,13 +1,10 @@
 """One run inside a population: its data, its directory, its best score."""
 
 import dataclasses
-import importlib.metadata
 import json
 import logging
 import math
-import os
 import pathlib
-import platform
 import shutil
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +23,7 @@ from prompt_tuning.tasks.base import Scores, Task
 from prompt_tuning.tasks.mixture import draw
 from prompt_tuning.train.batches import example_numbers
 from prompt_tuning.train.data import SharedData, TrainingData
-from prompt_tuning.train.records import append_jsonl
+from prompt_tuning.train.records import append_jsonl, environment
 from prompt_tuning.train.run import Run
 
 log = logging.getLogger(__name__)
@@ -140,6 +137,7 @@ class Member:
             progress.since_best += 1
             if self.run.patience is not None and progress.since_best >= self.run.patience:
                 progress.ended = step
+                self.save(trainable, step, "last")
             return
         progress.best, progress.best_step, progress.since_best = scores.primary, step, 0
         progress.best_scores = {"metrics": scores.metrics, "invalid": scores.invalid}
@@ -174,15 +172,10 @@ class Member:
     def write_config(self) -> None:
         """The run's configuration and manifest: which bytes, versions and weights it used."""
         write_json(self.directory / "config.json", self.run.to_dict())
-        packages = ("prompt-tuning", "jax", "jaxlib", "flax", "optax", "numpy")
-        versions = {name: importlib.metadata.version(name) for name in packages}
         manifest = {
             "model": {"name": self.t5.name, **base_metadata(self.t5)},
             "data": self.notes,
-            "device": jax.devices()[0].device_kind,
-            "python": platform.python_version(),
-            "versions": versions,
-            "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+            **environment(),
         }
         write_json(self.directory / "manifest.json", manifest)
 

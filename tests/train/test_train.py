@@ -201,6 +201,13 @@ def test_early_stopping_keeps_the_best_step(toy_run, tmp_path):
     result = train(run, tmp_path, quiet=True)
     assert (result.best_step, result.steps) == (2, 6)
     assert [row["step"] for row in metrics(result.directory, "eval")] == [2, 4, 6]
+    # In a population too, though its neighbour goes on.
+    longer = dataclasses.replace(run, patience=None, seed=1)
+    together = train([run, longer], tmp_path / "together", quiet=True)
+    assert [r.steps for r in together] == [6, 20]
+    last = [load_prompt(r.directory / "last_prompt.safetensors") for r in (result, together[0])]
+    assert [prompt.metadata["step"] for prompt in last] == ["6", "6"]
+    np.testing.assert_allclose(last[0].array, last[1].array, atol=1e-5)
 
 
 def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkeypatch):
@@ -220,6 +227,8 @@ def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkey
         train(runs, tmp_path, quiet=True)
     assert load_result(tmp_path / runs[1].id).steps == 6
     assert not (tmp_path / runs[0].id / "result.json").exists()
+    monkeypatch.undo()  # what was wrong is mended: the run goes on from its last sound checkpoint
+    assert train(runs, tmp_path, quiet=True)[0].steps == 6
 
 
 def test_a_second_process_on_the_same_run_is_refused(toy_run, tmp_path):
