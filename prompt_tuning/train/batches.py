@@ -72,6 +72,20 @@ def make_batch(
     B = len(layout) if packed_length is None else -(-len(layout) // 4) * 4
     T = bucket(max(sum(len(inputs[n]) for n in row) for row in layout))
     U = bucket(max(sum(len(targets[n]) for n in row) for row in layout))
+    return fill_batch(inputs, targets, layout, (B, T, U), start_id=start_id, pad_id=pad_id)
+
+
+def fill_batch(
+    inputs: Sequence[Sequence[int]],
+    targets: Sequence[Sequence[int]],
+    layout: Sequence[Sequence[int]],
+    shape: tuple[int, int, int],
+    *,
+    start_id: int = 0,
+    pad_id: int = 0,
+) -> Batch:
+    """A batch of shape (B, T, U) with the examples of `layout[b]` in row b, each a segment."""
+    B, T, U = shape
     ids, segments = np.full((B, T), pad_id, np.int32), np.zeros((B, T), np.int32)
     labels, label_segments = np.full((B, U), pad_id, np.int32), np.zeros((B, U), np.int32)
     decoder_ids = np.full((B, U), start_id, np.int32)

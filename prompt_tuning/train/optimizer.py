@@ -14,6 +14,8 @@ import optax
 from jax import Array
 from jax.typing import ArrayLike
 
+from prompt_tuning.errors import UserError
+
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerConfig:
@@ -25,6 +27,8 @@ class OptimizerConfig:
     warmup_steps: int = 0  # linear, from 0
     decay_factor: float = 1.0  # the rate is multiplied by this ...
     decay_every: int = 0  # ... every so many steps; 0 is never (Table 6)
+    decay: Literal["none", "inverse_sqrt", "linear", "cosine"] = "none"  # after the warm-up
+    total_steps: int = 0  # where linear and cosine decay reach 0
     beta2_decay: float = 0.8  # Adafactor: the exponent above
     start_step: int = 0  # Adafactor: t of the first step; the released code's is the checkpoint's
     factored: bool = True  # Adafactor: row and column means where both sides reach the next field
@@ -60,17 +64,16 @@ def make_optimizer(
     """
     rate = config.learning_rate if learning_rate is None else learning_rate
     decay = config.weight_decay if weight_decay is None else weight_decay
+    if config.decay in ("linear", "cosine") and config.total_steps <= config.warmup_steps:
+        raise UserError(
+            f"{config.decay} decay of the learning rate needs total_steps, more than the "
+            f"{config.warmup_steps} of the warm-up"
+        )
 
     def schedule(count: ArrayLike) -> ArrayLike:
-        step = jnp.asarray(count, jnp.float32)
-        value = jnp.asarray(rate, jnp.float32)
-        if config.warmup_steps:
-            value = value * jnp.minimum(1.0, (step + 1.0) / config.warmup_steps)
-        if config.decay_every:
-            value = value * config.decay_factor ** jnp.floor(step / config.decay_every)
-        return value
+        return jnp.asarray(rate, jnp.float32) * rate_factor(config, count)
 
-    constant = not (config.warmup_steps or config.decay_every)
+    constant = not (config.warmup_steps or config.decay_every) and config.decay == "none"
     scheduled = rate if constant else schedule
     if config.name == "adafactor":
         tx = optax.adafactor(
@@ -100,6 +103,21 @@ def make_optimizer(
     if config.clip_global_norm is None:
         return tx
     return optax.chain(optax.clip_by_global_norm(config.clip_global_norm), tx)
+
+
+def rate_factor(config: OptimizerConfig, count: ArrayLike) -> Array:
+    """What the learning rate is multiplied by in the update after `count` others."""
+    step, warmup = jnp.asarray(count, jnp.float32), float(config.warmup_steps)
+    factor = jnp.minimum(1.0, (step + 1.0) / warmup) if warmup else jnp.float32(1.0)
+    if config.decay_every:
+        factor = factor * config.decay_factor ** jnp.floor(step / config.decay_every)
+    if config.decay == "inverse_sqrt":  # from 1 at the end of the warm-up
+        return factor * jnp.sqrt(jnp.maximum(warmup, 1.0) / jnp.maximum(step + 1.0, warmup))
+    if config.decay in ("linear", "cosine"):
+        done = jnp.clip((step - warmup) / (config.total_steps - warmup), 0.0, 1.0)
+        left = 1.0 - done if config.decay == "linear" else 0.5 * (1.0 + jnp.cos(jnp.pi * done))
+        return factor * left
+    return factor
 
 
 def per_layer(tx: optax.GradientTransformation) -> optax.GradientTransformation:

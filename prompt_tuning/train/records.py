@@ -1,15 +1,19 @@
 """What a run leaves on disk, and what it shows while it goes on."""
 
 import contextlib
+import errno
 import fcntl
+import importlib.metadata
 import json
 import math
 import os
 import pathlib
+import platform
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import jax
 import rich.console
 import rich.progress
 
@@ -36,6 +40,17 @@ def truncate_metrics(path: pathlib.Path, step: int) -> None:
     write_jsonl(path, kept)
 
 
+def environment() -> dict[str, Any]:
+    """What a result may depend on beside its configuration: versions and device."""
+    packages = ("prompt-tuning", "jax", "jaxlib", "flax", "optax", "numpy")
+    return {
+        "device": jax.devices()[0].device_kind,
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in packages},
+        "XLA_FLAGS": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
 @contextlib.contextmanager
 def lock(directory: pathlib.Path) -> Iterator[None]:
     """Hold a run's directory; a second process is refused. The lock dies with its process."""
@@ -56,6 +71,22 @@ def lock(directory: pathlib.Path) -> Iterator[None]:
         ) from None
     finally:
         os.close(held)
+
+
+@contextlib.contextmanager
+def plain_disk_errors(out: pathlib.Path) -> Iterator[None]:
+    """A full disk or a refused folder as one line."""
+    try:
+        yield
+    except Exception as error:
+        full = {errno.ENOSPC, errno.EDQUOT}
+        if getattr(error, "errno", None) in full or "No space left" in str(error):
+            raise UserError(
+                f"the disk of {out} is full: make room and run again; the last checkpoint is kept"
+            ) from error
+        if isinstance(error, PermissionError):
+            raise UserError(f"cannot write to {out}: {error.strerror}") from error
+        raise
 
 
 class Display:

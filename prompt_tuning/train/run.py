@@ -105,7 +105,7 @@ class Run:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Run":
         """The inverse of `to_dict`; an unknown field raises UserError with the closest names."""
-        return _build(cls, values)
+        return build(cls, values, _NESTED)
 
     def get_task(self) -> Task:
         """The task with its data source; nothing is read yet."""
@@ -123,19 +123,20 @@ _NESTED: dict[str, type] = {
 }
 
 
-def _build(cls: type, values: Mapping[str, Any]) -> Any:
+def build(cls: type, values: Mapping[str, Any], nested: Mapping[str, type]) -> Any:
+    """A configuration from JSON values; `nested` has the classes of fields that are one too."""
     fields = {field.name for field in dataclasses.fields(cls)}
     for key in values:
         if key not in fields:
             raise unknown(f"field of {cls.__name__}", key, fields)
-    nested = {
-        key: _build(_NESTED[key], value)
+    inner = {
+        key: build(nested[key], value, nested)
         for key, value in values.items()
-        if key in _NESTED and value is not None
+        if key in nested and value is not None
     }
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
-        return cls(**{**plain, **nested})
+        return cls(**{**plain, **inner})
     except TypeError as error:
         raise UserError(f"{cls.__name__}: {error}") from error
 

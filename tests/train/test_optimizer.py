@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 
+from prompt_tuning.errors import UserError
 from prompt_tuning.train import trees
 from prompt_tuning.train.optimizer import (
     MODEL_TUNING,
@@ -92,6 +93,15 @@ def numpy_adafactor(param, grads, config: OptimizerConfig):
             rate *= min(1.0, (step + 1) / config.warmup_steps)
         if config.decay_every:
             rate *= config.decay_factor ** (step // config.decay_every)
+        after = max(step + 1 - config.warmup_steps, 0) / max(config.warmup_steps, 1)
+        done = (step - config.warmup_steps) / max(config.total_steps - config.warmup_steps, 1)
+        done = min(max(done, 0.0), 1.0)
+        rate *= {
+            "none": 1.0,
+            "inverse_sqrt": (1 + after) ** -0.5,
+            "linear": 1 - done,
+            "cosine": np.cos(np.pi / 2 * done) ** 2,
+        }[config.decay]
         if config.scale_by_parameter:
             rate *= max(np.sqrt((param**2).mean()), 1e-3)
         param = param - rate * update - config.weight_decay * param
@@ -107,6 +117,9 @@ CASES = {
     "not clipped": dataclasses.replace(PAPER, clip_update_rms=None),
     "parameter scale": dataclasses.replace(MODEL_TUNING, learning_rate=0.1, factor_from=4),
     "schedule": dataclasses.replace(PAPER, warmup_steps=7, decay_factor=0.5, decay_every=12),
+    "inverse sqrt": dataclasses.replace(PAPER, warmup_steps=5, decay="inverse_sqrt"),
+    "linear": dataclasses.replace(PAPER, warmup_steps=5, decay="linear", total_steps=30),
+    "cosine": dataclasses.replace(PAPER, decay="cosine", total_steps=40),
 }
 
 
@@ -128,6 +141,12 @@ def test_many_steps_equal_a_plain_numpy_adafactor(name):
     want = numpy_adafactor(param, grads, config)
     np.testing.assert_allclose(params["prompt"]["table"], want, rtol=2e-4, atol=2e-4)
     assert np.abs(want - param).max() > 0.1  # the case moves
+
+
+def test_decay_to_zero_must_know_where():
+    config = dataclasses.replace(PAPER, decay="cosine", warmup_steps=10, total_steps=10)
+    with pytest.raises(UserError, match="needs total_steps, more than the 10"):
+        make_optimizer(config, WHOLE)
 
 
 def test_the_released_start_step_makes_another_optimiser():
