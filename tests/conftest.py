@@ -5,6 +5,9 @@ import os
 import pathlib
 import tempfile
 
+# Most of the tests' time is compilation; programs that a test starts inherit this.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 import hypothesis
 import jax
 import numpy as np

@@ -20,23 +20,36 @@ class Batch(NamedTuple):
     targets_BU: Any
     target_segments_BU: Any
 
+    def fill(self) -> dict[str, np.ndarray]:
+        """Of a stack `[R, B, ...]`: each run's `tokens` (with prompts and targets), and `padding`,
+        the share of the encoder's ids that are none.
+        """
+        inputs_R = (self.segments_BT > 0).sum((1, 2))
+        tokens_R = inputs_R + (self.target_segments_BU > 0).sum((1, 2))
+        return {"tokens": tokens_R, "padding": 1 - inputs_R / self.segments_BT[0].size}
+
 
 def example_numbers(seed: int, step: int, batch_size: int, count: int) -> list[int]:
     """The examples of one batch: consecutive places of seeded permutations, epoch after epoch."""
     places = range(step * batch_size, (step + 1) * batch_size)
-    orders = {epoch: _permutation(seed, epoch, count) for epoch in {p // count for p in places}}
+    orders = {epoch: permutation(seed, epoch, count) for epoch in {p // count for p in places}}
     return [int(orders[p // count][p % count]) for p in places]
 
 
-def _permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
+    """The order of `count` examples in an epoch."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
 
 
 def pack(lengths: Sequence[tuple[int, int]], limit: tuple[int, int]) -> list[list[int]]:
-    """First-fit decreasing: items of (input, target) lengths into rows within both limits."""
+    """First-fit decreasing: items of (input, target) lengths into rows within both limits.
+
+    The longest of both together come first; by input length alone, the rows of long inputs would
+    leave their targets' half empty.
+    """
     rows: list[list[int]] = []
     free: list[list[int]] = []
-    for n in sorted(range(len(lengths)), key=lambda n: -lengths[n][0]):
+    for n in sorted(range(len(lengths)), key=lambda n: -sum(lengths[n])):
         size = lengths[n]
         fits = (r for r in range(len(rows)) if free[r][0] >= size[0] and free[r][1] >= size[1])
         r = next(fits, None)
@@ -69,7 +82,7 @@ def make_batch(
         limit = max(packed_length, *(i for i, _ in sizes))
         even_share = sum(t for _, t in sizes) / -(-sum(i for i, _ in sizes) // limit)
         layout = pack(sizes, (limit, max(int(2 * even_share), *(t for _, t in sizes))))
-    B = len(layout) if packed_length is None else -(-len(layout) // 4) * 4
+    B = len(layout) if packed_length is None else -(-len(layout) // 2) * 2
     T = bucket(max(sum(len(inputs[n]) for n in row) for row in layout))
     U = bucket(max(sum(len(targets[n]) for n in row) for row in layout))
     return fill_batch(inputs, targets, layout, (B, T, U), start_id=start_id, pad_id=pad_id)

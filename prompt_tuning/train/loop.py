@@ -156,7 +156,7 @@ class Population:
                     break
                 batch, keys = self.batch(step), fold(self.keys, step)
                 self.state, metrics = self.step(self.state, self.frozen, batch, keys, self.rates)
-                self.pending.append((step + 1, metrics))
+                self.pending.append((step + 1, {**metrics, **batch.fill()}))
                 self.timed += 1
                 self.read_metrics(keep=1)
                 done = step + 1
@@ -229,11 +229,10 @@ class Population:
             if not member.active:
                 continue
             row: dict[str, Any] = {"step": step, "kind": "train"}
-            for name in ("loss", "accuracy", "norm", "update_rms"):
+            for name in self.window[0]:
                 row[name] = float(np.mean([values[name][r] for values in self.window]))
-            tokens = float(np.mean([values["target_tokens"][r] for values in self.window]))
             row["examples_per_second"] = rate
-            row["target_tokens_per_second"] = rate * tokens / self.run.batch_size
+            row["tokens_per_second"] = rate * row["tokens"] / self.run.batch_size
             member.progress.seconds += seconds
             row["seconds"] = member.progress.seconds  # of training so far, without evaluations
             append_jsonl(member.metrics_path, row)

@@ -155,7 +155,6 @@ def train_step(
         "accuracy": sums["correct"] / jnp.maximum(sums["tokens"], 1.0),
         "norm": norms[order],
         "update_rms": jnp.concatenate(update_rms)[order],
-        "target_tokens": sums["tokens"],
     }
     return State(state.step + 1, trainable, optimizer), metrics
 
