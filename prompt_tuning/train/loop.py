@@ -146,8 +146,6 @@ class Population:
             truncate_metrics(member.metrics_path, start)
         title = run.id if len(self.members) == 1 else f"{len(self.members)} runs"
         display = Display(title, run.steps, start, self.quiet)
-        if start:
-            display.say(f"{title}: going on from step {start}")
         fold = jax.jit(lambda keys, step: jax.vmap(lambda k: jax.random.fold_in(k, step))(keys))
         clock, done = time.monotonic(), start
         try:

@@ -93,22 +93,22 @@ class Display:
     """A live bar on a terminal, elsewhere a plain line every `interval` seconds, or nothing."""
 
     def __init__(self, title: str, total: int, start: int, quiet: bool = False):
-        self.title, self.total, self.first, self.quiet = title, total, start, quiet
+        self.total, self.first, self.quiet = total, start, quiet
         self.console = rich.console.Console(highlight=False)
         self.began = self.last = time.monotonic()
         self.interval = 10.0
         self.bar: rich.progress.Progress | None = None
+        self.say(title if start == 0 else f"{title}, going on from step {start}")
         if not quiet and self.console.is_terminal:
             self.bar = rich.progress.Progress(
-                rich.progress.TextColumn("{task.description}"),
-                rich.progress.BarColumn(),
+                rich.progress.BarColumn(bar_width=20),
                 rich.progress.MofNCompleteColumn(),
                 rich.progress.TimeRemainingColumn(),
                 rich.progress.TextColumn("{task.fields[facts]}"),
                 console=self.console,
             )
             self.bar.start()
-            self.task = self.bar.add_task(title, total=total, completed=start, facts="")
+            self.task = self.bar.add_task("", total=total, completed=start, facts="")
 
     def step(self, step: int, facts: dict[str, float], force: bool = False) -> None:
         """Show the latest numbers."""
@@ -123,7 +123,7 @@ class Display:
         done = max(step - self.first, 1)
         left = (now - self.began) / done * (self.total - step)
         share = 100 * step // self.total
-        head = f"{self.title}  step {step}/{self.total} ({share} %)"
+        head = f"  step {step}/{self.total} ({share} %)"
         self.console.print(f"{head}  {text}  {_clock(left)} left", soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:
