@@ -60,6 +60,7 @@ class Output:
     quiet: bool = False  # show no progress
     log_every: int = 50  # steps between two lines of metrics.jsonl
     save_seconds: float = 300.0  # time between two checkpoints; each evaluation also writes one
+    model_parallel: int = 1  # with several devices: over how many each weight is split
 
 
 # The fields of these stand among the flags without a prefix.
@@ -138,6 +139,7 @@ def _train(runs: list[Run], output: Output) -> None:
         quiet=output.quiet,
         log_every=output.log_every,
         save_seconds=output.save_seconds,
+        model_parallel=output.model_parallel,
     )
     for result in results:
         metrics = ", ".join(f"{name} {value:.2f}" for name, value in result.metrics.items())

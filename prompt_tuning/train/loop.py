@@ -14,12 +14,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluate.jobs import run_jobs
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.model import T5
+from prompt_tuning.t5.sharding import make_mesh, shard_params, shard_rows
 from prompt_tuning.train import checkpoint, trees
 from prompt_tuning.train.batches import Batch, make_batch, stack_batches
 from prompt_tuning.train.data import SharedData
@@ -60,6 +62,7 @@ def train(
     quiet: bool = False,
     log_every: int = 50,
     save_seconds: float = 300.0,
+    model_parallel: int = 1,
 ) -> Any:
     """Train a run, or a population of runs, and return its `Result` (a list for a list).
 
@@ -70,12 +73,13 @@ def train(
 
     t5: the frozen model, if it is already in memory (it must be the one that `run.model` names).
     log_every: steps between two lines of metrics.jsonl. save_seconds: time between two checkpoints
-    (one is also written at each evaluation). Raises `stop.Interrupted` after SIGTERM, SIGUSR1 or
-    SIGINT, having saved; UserError for bad input and for a loss that is not finite.
+    (one is also written at each evaluation). model_parallel: with several devices, over how many
+    each weight is split; the rows of a batch are split over the rest.
+    Raises `stop.Interrupted` after SIGTERM, SIGUSR1 or SIGINT, having saved; UserError for bad input and for a loss that is not finite.
     """
     if isinstance(runs, Run):
         return train([runs], out, t5=t5, quiet=quiet, log_every=log_every,
-                     save_seconds=save_seconds)[0]  # fmt: skip
+                     save_seconds=save_seconds, model_parallel=model_parallel)[0]  # fmt: skip
     if not runs:
         raise UserError("there are no runs to train")
     if len({run.id for run in runs}) < len(runs):
@@ -93,10 +97,12 @@ def train(
         if todo:
             t5 = t5 or load_t5(runs[0].model, runs[0].revision, runs[0].dtype,
                                tokenizer=runs[0].tokenizer)  # fmt: skip
+            mesh = make_mesh(model_parallel)
+            t5 = dataclasses.replace(t5, params=shard_params(t5.params, mesh))
             data = SharedData(t5)
             members = [Member(runs[n], directories[n], data) for n in todo]
             with plain_disk_errors(pathlib.Path(out)), listen() as stop:
-                Population(members, t5, quiet, log_every, save_seconds).train(stop)
+                Population(members, t5, mesh, quiet, log_every, save_seconds).train(stop)
         return [load_result(directory) for directory in directories]
 
 
@@ -104,9 +110,15 @@ class Population:
     """R runs in one program. A single run is a population of one."""
 
     def __init__(
-        self, members: list[Member], t5: FrozenT5, quiet: bool, log_every: int, save_seconds: float
+        self,
+        members: list[Member],
+        t5: FrozenT5,
+        mesh: Mesh,
+        quiet: bool,
+        log_every: int,
+        save_seconds: float,
     ):
-        self.members, self.t5, self.log_every = members, t5, log_every
+        self.members, self.t5, self.mesh, self.log_every = members, t5, mesh, log_every
         self.save_seconds, self.quiet = save_seconds, quiet
         self.run = run = members[0].run  # of the shared fields
         params = [member.params() for member in members]
@@ -125,7 +137,7 @@ class Population:
             jax.vmap(make_optimizer(g.optimizer, self.labels).init)(tree)
             for g, tree in zip(self.groups, trainable, strict=True)
         ]
-        self.state = State(jnp.int32(0), trainable, optimizer)
+        self.state = self.placed(0, trainable, optimizer)
         self.table_rows = max((len(m.start.array) for m in members if m.start), default=0)
         step = functools.partial(
             train_step, objective=self.objective, groups=tuple(self.groups), labels=self.labels
@@ -153,7 +165,8 @@ class Population:
                 if not any(member.active for member in self.members):
                     break
                 batch, keys = self.batch(step), fold(self.keys, step)
-                self.state, metrics = self.step(self.state, self.frozen, batch, keys, self.rates)
+                rows = shard_rows(batch, self.mesh, axis=1)
+                self.state, metrics = self.step(self.state, self.frozen, rows, keys, self.rates)
                 self.pending.append((step + 1, {**metrics, **batch.fill()}))
                 self.timed += 1
                 self.read_metrics(keep=1)
@@ -179,6 +192,15 @@ class Population:
         finally:
             display.close()
         self.finish(done)
+
+    def placed(self, step: int, trainable: list[Any], optimizer: list[Any]) -> State:
+        """The train state on the devices: tuned weights split like frozen ones, the rest whole."""
+        whole = NamedSharding(self.mesh, PartitionSpec())
+        return State(
+            jax.device_put(jnp.int32(step), whole),
+            [shard_params(tree, self.mesh, leading=1) for tree in trainable],
+            jax.device_put(optimizer, whole),
+        )
 
     def batch(self, step: int) -> Batch:
         """The batches of all runs at a step, `[R, B, ...]`."""
@@ -315,8 +337,8 @@ class Population:
                 }
                 tree, meta = checkpoint.load(self.members[r].checkpoints, step, like)
                 loaded[r] = {**tree, **meta}
-        self.state = State(
-            jnp.int32(step),
+        self.state = self.placed(
+            step,
             [trees.stack([loaded[r]["trainable"] for r in g.members]) for g in self.groups],
             [trees.stack([loaded[r]["optimizer"] for r in g.members]) for g in self.groups],
         )
