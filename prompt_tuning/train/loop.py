@@ -75,7 +75,8 @@ def train(
     log_every: steps between two lines of metrics.jsonl. save_seconds: time between two checkpoints
     (one is also written at each evaluation). model_parallel: with several devices, over how many
     each weight is split; the rows of a batch are split over the rest.
-    Raises `stop.Interrupted` after SIGTERM, SIGUSR1 or SIGINT, having saved; UserError for bad input and for a loss that is not finite.
+    Raises `stop.Interrupted` after SIGTERM, SIGUSR1 or SIGINT, having saved; UserError for bad
+    input and for a loss that is not finite.
     """
     if isinstance(runs, Run):
         return train([runs], out, t5=t5, quiet=quiet, log_every=log_every,
