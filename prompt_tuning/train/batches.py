@@ -3,7 +3,8 @@
 Shape letters: B rows, T encoder length, U decoder length; R runs lead when batches are stacked.
 """
 
-from collections.abc import Sequence
+import concurrent.futures
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -126,3 +127,15 @@ def stack_batches(batches: Sequence[Batch], pad_id: int = 0, start_id: int = 0) 
 
     fields = zip(*batches, strict=True)
     return Batch(*(join(field, value) for field, value in zip(fields, fill, strict=True)))
+
+
+def ahead(make: Callable[[int], Any], steps: range) -> Iterator[tuple[int, Any]]:
+    """(step, make(step)) in order, each made by a thread while the one before is used."""
+    if not steps:
+        return
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(make, steps.start)
+        for step in steps:
+            made = coming.result()
+            coming = thread.submit(make, step + 1)
+            yield step, made
