@@ -16,10 +16,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from prompt_tuning.errors import UserError as UserError
-    from prompt_tuning.evaluate.evaluate import Evaluation as Evaluation
-    from prompt_tuning.evaluate.evaluate import evaluate as evaluate
-    from prompt_tuning.evaluate.inference import forward as forward
-    from prompt_tuning.evaluate.predict import predict as predict
+    from prompt_tuning.evaluation.evaluate import Evaluation as Evaluation
+    from prompt_tuning.evaluation.evaluate import evaluate as evaluate
+    from prompt_tuning.evaluation.inference import forward as forward
+    from prompt_tuning.evaluation.predict import predict as predict
     from prompt_tuning.prompts.init import PromptConfig as PromptConfig
     from prompt_tuning.prompts.init import init_prompt as init_prompt
     from prompt_tuning.prompts.neighbours import nearest as nearest
@@ -35,23 +35,23 @@ if TYPE_CHECKING:
     from prompt_tuning.tasks.catalog import task_names as task_names
     from prompt_tuning.tasks.sources import DataConfig as DataConfig
     from prompt_tuning.tasks.user import user_task as user_task
-    from prompt_tuning.train.loop import train as train
-    from prompt_tuning.train.member import Result as Result
-    from prompt_tuning.train.member import load_result as load_result
-    from prompt_tuning.train.optimizer import OptimizerConfig as OptimizerConfig
-    from prompt_tuning.train.run import Run as Run
-    from prompt_tuning.train.run import UserTask as UserTask
-    from prompt_tuning.train.run import model_tuning as model_tuning
-    from prompt_tuning.train.run import paper as paper
-    from prompt_tuning.train.run import released as released
-    from prompt_tuning.train.stop import Interrupted as Interrupted
+    from prompt_tuning.training.loop import train as train
+    from prompt_tuning.training.member import Result as Result
+    from prompt_tuning.training.member import load_result as load_result
+    from prompt_tuning.training.optimizer import OptimizerConfig as OptimizerConfig
+    from prompt_tuning.training.run import Run as Run
+    from prompt_tuning.training.run import UserTask as UserTask
+    from prompt_tuning.training.run import model_tuning as model_tuning
+    from prompt_tuning.training.run import paper as paper
+    from prompt_tuning.training.run import released as released
+    from prompt_tuning.training.stop import Interrupted as Interrupted
 
 # The same once more, for running programs: a test holds the two lists equal.
 _HOMES = {
     "errors": ["UserError"],
-    "evaluate.evaluate": ["Evaluation"],
-    "evaluate.inference": ["forward"],
-    "evaluate.predict": ["predict"],
+    "evaluation.evaluate": ["Evaluation", "evaluate"],
+    "evaluation.inference": ["forward"],
+    "evaluation.predict": ["predict"],
     "prompts.init": ["PromptConfig", "init_prompt"],
     "prompts.neighbours": ["nearest"],
     "prompts.prompt": ["Prompt", "load_prompt"],
@@ -61,20 +61,18 @@ _HOMES = {
     "tasks.catalog": ["get_task", "task_names"],
     "tasks.sources": ["DataConfig"],
     "tasks.user": ["user_task"],
-    "train.member": ["Result", "load_result"],
-    "train.optimizer": ["OptimizerConfig"],
-    "train.run": ["Run", "UserTask", "model_tuning", "paper", "released"],
-    "train.stop": ["Interrupted"],
+    "training.loop": ["train"],
+    "training.member": ["Result", "load_result"],
+    "training.optimizer": ["OptimizerConfig"],
+    "training.run": ["Run", "UserTask", "model_tuning", "paper", "released"],
+    "training.stop": ["Interrupted"],
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
-_CALLED = ("evaluate", "train")  # rooms that are called like the function they are named after
 
-__all__ = sorted([*_HOME, *_CALLED])
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _CALLED:
-        return importlib.import_module(f"{__name__}.{name}")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)

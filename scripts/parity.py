@@ -19,7 +19,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from prompt_tuning.evaluate.inference import forward
+from prompt_tuning.evaluation.inference import forward
 from prompt_tuning.t5 import names
 from prompt_tuning.t5.layers import relative_position_buckets
 from prompt_tuning.t5.load import FrozenT5, load_t5, save_t5

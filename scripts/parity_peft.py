@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from prompt_tuning.evaluate.inference import forward
+from prompt_tuning.evaluation.inference import forward
 from prompt_tuning.prompts.prompt import Prompt, load_prompt
 from prompt_tuning.t5.load import load_t5
 from scripts.parity_cases import Report, inputs, weight

@@ -19,7 +19,7 @@ from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.t5.model import init_params
 from prompt_tuning.t5.tokenizer import load_tokenizer
-from prompt_tuning.train.run import Run, UserTask, paper
+from prompt_tuning.training.run import Run, UserTask, paper
 
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_rank_promotion", "raise")

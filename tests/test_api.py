@@ -9,8 +9,6 @@ import sys
 import pytest
 
 import prompt_tuning as pt
-from prompt_tuning.evaluate.evaluate import evaluate
-from prompt_tuning.train.loop import train
 
 
 def test_type_checkers_see_the_names_that_programs_get():
@@ -24,21 +22,12 @@ def test_type_checkers_see_the_names_that_programs_get():
     }
     assert sorted(seen) == pt.__all__ == sorted(set(dir(pt)) - {"__version__"})
     for name, module in seen.items():
-        if name in ("evaluate", "train"):
-            continue
         assert getattr(pt, name) is getattr(sys.modules[module], name)
         if inspect.isfunction(getattr(pt, name)) or inspect.isclass(getattr(pt, name)):
             assert getattr(pt, name).__module__ == module
 
 
-def test_rooms_named_like_a_function_are_called_like_it(monkeypatch):
-    for name, function in (("train", train), ("evaluate", evaluate)):
-        home = function.__module__
-        monkeypatch.setattr(f"{home}.{name}", lambda *args, **options: (args, options))
-        assert getattr(pt, name)(1, 2, a=3) == ((1, 2), {"a": 3})
-
-
-@pytest.mark.parametrize("first", ["", "import prompt_tuning.train.run", "pt.Run"])
+@pytest.mark.parametrize("first", ["", "import prompt_tuning.training.run", "pt.Run"])
 def test_the_order_of_imports_does_not_matter(first):
     program = f"""
 import sys

@@ -12,7 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Low to high. A room may import itself and what stands before it; the package's own
 # `__init__` and `__main__` are the roof and may import all.
-ROOMS = ["errors", "t5", "prompts", "tasks", "evaluate", "train", "sweep", "cli"]
+ROOMS = ["errors", "t5", "prompts", "tasks", "evaluation", "training", "sweep", "cli"]
 ROOF = ["__init__", "__main__"]
 
 # A laptop without these must still import the package, and none has a place in its start.
@@ -31,7 +31,7 @@ def imported_rooms(tree: ast.Module, file: pathlib.Path) -> set[str]:
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative import in line {node.lineno}"
-            # `from prompt_tuning import train` and `from prompt_tuning.train import loop`
+            # `from prompt_tuning import training` and `from prompt_tuning.training import loop`
             names += [f"{node.module}.{alias.name}" for alias in node.names]
     parts = [name.split(".") for name in names]
     return {part[1] if len(part) > 1 else "__init__" for part in parts if part[0] == PACKAGE.name}
@@ -50,12 +50,12 @@ def test_imports_point_downward(file):
 def test_the_check_sees_every_way_to_import():
     file = PACKAGE / "t5" / "x.py"
     for statement in (
-        "import prompt_tuning.train.loop",
-        "from prompt_tuning import train",
-        "from prompt_tuning.train import loop",
-        "def late():\n  from prompt_tuning.train.loop import step",
+        "import prompt_tuning.training.loop",
+        "from prompt_tuning import training",
+        "from prompt_tuning.training import loop",
+        "def late():\n  from prompt_tuning.training.loop import step",
     ):
-        assert imported_rooms(ast.parse(statement), file) == {"train"}
+        assert imported_rooms(ast.parse(statement), file) == {"training"}
     assert imported_rooms(ast.parse("import jax, prompt_tuning"), file) == {"__init__"}
 
 

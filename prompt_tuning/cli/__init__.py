@@ -17,7 +17,7 @@ from typing import Any
 import tyro
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.train.stop import Interrupted
+from prompt_tuning.training.stop import Interrupted
 
 
 class Refused(Exception):

@@ -22,7 +22,7 @@ from prompt_tuning.t5.load import load_t5
 from prompt_tuning.t5.model import T5, apply, count_params, init_params
 from prompt_tuning.t5.tokenizer import MissingTokenizer, load_tokenizer
 from prompt_tuning.tasks.sources import DataConfig
-from prompt_tuning.train.run import Run
+from prompt_tuning.training.run import Run
 
 GIB = 2**30
 _TFDS = DataConfig()

@@ -10,11 +10,11 @@ import tyro
 from prompt_tuning.cli.common import load_base, read_prompt
 from prompt_tuning.cli.train import REGISTRY, read_run
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluate.evaluate import evaluate as evaluate_split
+from prompt_tuning.evaluation.evaluate import evaluate as evaluate_split
 from prompt_tuning.prompts.files import check_writable
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.submission import write_submission
-from prompt_tuning.train.run import Run, UserTask
+from prompt_tuning.training.run import Run, UserTask
 
 __all__ = ["REGISTRY", "evaluate"]
 

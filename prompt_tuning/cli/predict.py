@@ -9,7 +9,7 @@ import tyro
 
 from prompt_tuning.cli.common import load_base, read_prompt
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluate.predict import predict as predict_requests
+from prompt_tuning.evaluation.predict import predict as predict_requests
 from prompt_tuning.prompts.files import check_writable, write_jsonl
 from prompt_tuning.prompts.prompt import Prompt
 from prompt_tuning.tasks.sources.files import parse_object, read_jsonl

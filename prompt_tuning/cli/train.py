@@ -11,8 +11,8 @@ from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, Pri
 from prompt_tuning.cli import Refused
 from prompt_tuning.errors import UserError
 from prompt_tuning.tasks.sources.files import parse_object, read_text
-from prompt_tuning.train.loop import train
-from prompt_tuning.train.run import Run, UserTask, model_tuning, paper, released
+from prompt_tuning.training.loop import train
+from prompt_tuning.training.run import Run, UserTask, model_tuning, paper, released
 
 REGISTRY = ConstructorRegistry()
 

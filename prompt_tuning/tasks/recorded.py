@@ -7,6 +7,8 @@ examples are one per gold answer, WSC's those with a true referent. A hash is on
 was computed from the whole official file.
 """
 
+from prompt_tuning.tasks.pocket.recorded import POCKET
+
 RECORDED: dict[str, dict[str, tuple[int, str | None]]] = {
     "dpr": {
         "train": (1322, None),
@@ -186,4 +188,5 @@ RECORDED: dict[str, dict[str, tuple[int, str | None]]] = {
         ),
         "test": (146, None),
     },
+    **POCKET,
 }

@@ -12,8 +12,8 @@ import pytest
 
 from prompt_tuning.cli import COMMANDS, Group
 from prompt_tuning.prompts.prompt import Prompt
-from prompt_tuning.train.records import lock
-from prompt_tuning.train.stop import Interrupted
+from prompt_tuning.training.records import lock
+from prompt_tuning.training.stop import Interrupted
 
 
 def every_command(group=COMMANDS, words=()):

@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from prompt_tuning.evaluate.inference import forward
+from prompt_tuning.evaluation.inference import forward
 from prompt_tuning.t5.hf_config import config_from_hf
 from prompt_tuning.t5.layers import relative_position_buckets
 from prompt_tuning.t5.load import load_t5

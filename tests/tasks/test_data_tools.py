@@ -64,7 +64,7 @@ def test_every_recorded_name_and_split_exists():
     for name, splits in RECORDED.items():
         assert set(splits) <= set(get_task(name).splits)
     hashed = {(n, s) for n, splits in RECORDED.items() for s, (_, h) in splits.items() if h}
-    assert hashed == set(WHOLE)
+    assert {(n, s) for n, s in hashed if not n.startswith("pocket/")} == set(WHOLE)
 
 
 def test_verify_finds_the_official_files_right(shared_data):
@@ -139,12 +139,13 @@ def prepare_fixture(name, archives, data_dir):
 def test_prepare_and_list(archives, tmp_path):
     before = {task.name: task for task in list_tasks(str(tmp_path))}
     assert set(before) == set(task_names())
-    assert not any(task.prepared for task in before.values())
+    assert not any(task.prepared for task in before.values() if task.version != "generated")
     assert before["super_glue/rte"].rows == {"train": 2490, "validation": 277, "test": 3000}
     lines = prepare_fixture("super_glue/", archives, tmp_path)
     assert lines[0] == "[1/10] super_glue/axb"
     assert sum("done (" in line for line in lines) == 10
-    prepared = {task.name for task in list_tasks(str(tmp_path)) if task.prepared}
+    after = [task for task in list_tasks(str(tmp_path)) if task.version != "generated"]
+    prepared = {task.name for task in after if task.prepared}
     assert prepared == {name for name in task_names() if name.startswith("super_glue/")}
     # Again: everything is kept.
     lines = prepare_fixture("super_glue/", archives, tmp_path)

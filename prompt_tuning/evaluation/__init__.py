@@ -1,0 +1,1 @@
+"""Evaluation: texts to rows, batches of rows to answers, answers to scores."""

@@ -1,0 +1,162 @@
+"""`evaluate`: a split of a task through one prompt (or none), answered and scored."""
+
+import dataclasses
+import functools
+import logging
+import os
+import pathlib
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.evaluation.jobs import Job, Method, run_jobs
+from prompt_tuning.evaluation.rows import encode_inputs
+from prompt_tuning.prompts.files import check_writable, write_json, write_jsonl
+from prompt_tuning.prompts.prompt import Prompt, base_metadata, check_base
+from prompt_tuning.prompts.table import virtual_ids
+from prompt_tuning.t5.load import FrozenT5
+from prompt_tuning.tasks.base import UNLABELLED, Example, Scores, Task
+from prompt_tuning.tasks.data_tools import manifest
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Evaluation:
+    """The model's output for every example of a split."""
+
+    task: Task
+    examples: list[Example]
+    predictions: list[str]
+    truncated: int  # inputs that were longer than the limit
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the split has labels (test splits have none)."""
+        return all(example.target != UNLABELLED for example in self.examples)
+
+    @functools.cached_property
+    def scores(self) -> Scores:
+        """The task's metrics. Raises UserError without labels."""
+        return self.task.score(self.examples, self.predictions)
+
+
+def evaluate(
+    t5: FrozenT5,
+    task: Task,
+    prompt: Prompt | None = None,
+    *,
+    split: str = "validation",
+    method: Literal["generate", "score"] = "generate",
+    max_input_length: int = 512,
+    max_target_length: int = 16,
+    beams: int = 1,
+    limit: int | None = None,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> Evaluation:
+    """Answer a split of a task and score the answers.
+
+    method: "generate" writes freely and counts exact matches (the paper, section 3); "score" takes
+        the label with the highest log-likelihood.
+    max_input_length, max_target_length: tokens, EOS included, the prompt excluded.
+    limit: only the first so many examples.
+    out: a folder for predictions.jsonl and scores.json.
+    force: use a prompt that was made for another base.
+    Raises UserError for a prompt of another base, an unknown split, a task without labels to score,
+    and an `out` that cannot be written (found out before the work begins).
+    """
+    if beams < 1 or max_input_length < 2 or max_target_length < 2:
+        raise UserError("beams must be at least 1, max_input_length and max_target_length 2")
+    if limit is not None and limit < 1:
+        raise UserError(f"limit must be at least 1, not {limit}")
+    if prompt is not None:
+        check_base(prompt, t5, force)
+        check_place(task, prompt.position)
+    labels = label_ids(task, t5, method, max_target_length)
+    if out is not None:
+        check_writable(pathlib.Path(out))
+    examples = task.load(split, training=False)[:limit]
+    inputs = encode_inputs(
+        [example.input for example in examples],
+        t5.tokenizer.encode_batch,
+        max_length=max_input_length,
+        eos_id=t5.config.eos_id,
+        position=prompt.position if prompt else "prefix",
+        template=prompt.template if prompt else None,
+    )
+    report_truncated(inputs.truncated, len(examples), max_input_length, f"{task.name}/{split}")
+    virtual = virtual_ids(t5.config.vocab_size, prompt.length) if prompt else ()
+    rows = [row.with_prompt(virtual) for row in inputs.rows]
+    job = Job(rows, method, max_target_length, task.labels, labels)
+    predictions = run_jobs(t5, [job], prompt and prompt.array[None], beams)[0]
+    result = Evaluation(task, examples, predictions, inputs.truncated)
+    scores = dataclasses.asdict(result.scores) if result.labelled else None
+    if out is not None:
+        folder = pathlib.Path(out)
+        write_predictions(folder / "predictions.jsonl", examples, predictions)
+        facts = {
+            "model": {"name": t5.name, **base_metadata(t5)},
+            "prompt": prompt and {"length": prompt.length, **prompt.metadata},
+            "data": manifest(task, split, examples, training=False),
+            "method": method,
+            "beams": beams,
+            "max_input_length": max_input_length,
+            "max_target_length": max_target_length,
+            "truncated_inputs": inputs.truncated,
+            "scores": scores,
+        }
+        write_json(folder / "scores.json", facts)
+    return result
+
+
+def label_ids(
+    task: Task, t5: FrozenT5, method: Method, max_target_length: int
+) -> tuple[tuple[int, ...], ...]:
+    """The tokens of every label of a task, EOS included.
+
+    Raises UserError for a label that no output can reach and for a task that has none to score.
+    """
+    if method not in get_args(Method):
+        raise UserError(f"unknown method {method!r}: choose from {get_args(Method)}")
+    if method == "score" and not task.labels:
+        raise UserError(f"{task.name} has no labels to score: use the method 'generate'")
+    found = []
+    for label in task.labels:
+        ids = (*t5.tokenizer.encode(label), t5.config.eos_id)
+        if len(ids) > max_target_length:
+            raise UserError(
+                f"the label {label!r} of {task.name} has {len(ids)} tokens with EOS: raise "
+                f"max_target_length, which is {max_target_length}"
+            )
+        found.append(ids)
+    return tuple(found)
+
+
+def check_place(task: Task, position: str) -> None:
+    """Raise UserError if the task's own template says where a prompt goes and this one differs."""
+    if task.marked and position != "template":
+        raise UserError(
+            f"the template of {task.name} says where the prompt goes ({{prompt}}): the prompt's "
+            f"position must be 'template', not {position!r}"
+        )
+
+
+def write_predictions(
+    path: pathlib.Path, examples: Sequence[Example], predictions: Sequence[str]
+) -> None:
+    """One line an example: id, input, target, prediction."""
+    pairs = zip(examples, predictions, strict=True)
+    write_jsonl(
+        path,
+        [{"id": e.id, "input": e.input, "target": e.target, "prediction": p} for e, p in pairs],
+    )
+
+
+def report_truncated(truncated: int, count: int, limit: int, what: str) -> None:
+    """Warn of inputs that were longer than the limit."""
+    if truncated:
+        log.warning(
+            "%s: %d of %d inputs are longer than %d tokens and lose their end",
+            what, truncated, count, limit,
+        )  # fmt: skip

@@ -1,0 +1,199 @@
+"""Batches of encoder rows through the frozen model: generated texts and label scores.
+
+Every row carries its own prompt as virtual ids, so one batch mixes tasks, prompts and lengths.
+Shape letters: B rows, T encoder length, U target length, N labels, R prompts, P prompt rows.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.evaluation.rows import bucket, pad_rows
+from prompt_tuning.prompts.table import embed, prompt_index
+from prompt_tuning.t5.decode import beam_search, greedy, score_targets
+from prompt_tuning.t5.layers import Params
+from prompt_tuning.t5.load import FrozenT5
+from prompt_tuning.t5.model import T5, apply
+
+TOKENS_PER_BATCH = 16_384  # encoder ids in one batch, prompts and padding included
+
+
+def _encode(
+    model: T5, params: Params, prompts_RPD: Array | None, ids_BT: Array, segments_BT: Array
+) -> Array:
+    x_BTD = embed(params["token_embedder"]["embedding"], prompts_RPD, ids_BT)
+    return apply(model, params, x_BTD, segments_BT, method="encode")
+
+
+@functools.partial(jax.jit, static_argnames=("model",))
+def _forward(
+    model: T5,
+    params: Params,
+    prompts_RPD: Array | None,
+    ids_BT: Array,
+    segments_BT: Array,
+    decoder_ids_BU: Array,
+) -> Array:
+    encoded = _encode(model, params, prompts_RPD, ids_BT, segments_BT)
+    ones = jnp.ones_like(decoder_ids_BU)
+    return apply(model, params, decoder_ids_BU, encoded, ones, segments_BT, method="decode")
+
+
+@functools.partial(jax.jit, static_argnames=("model", "max_length", "beams", "alpha"))
+def _generate(
+    model: T5,
+    params: Params,
+    prompts_RPD: Array | None,
+    ids_BT: Array,
+    segments_BT: Array,
+    max_length: int,
+    beams: int,
+    alpha: float,
+) -> Array:
+    encoded = _encode(model, params, prompts_RPD, ids_BT, segments_BT)
+    if beams == 1:
+        return greedy(model, params, encoded, segments_BT, max_length)
+    args = (model, params, encoded, segments_BT, max_length, beams, alpha)
+    return beam_search(*args)[0][:, 0]
+
+
+@functools.partial(jax.jit, static_argnames=("model",))
+def _score(
+    model: T5,
+    params: Params,
+    prompts_RPD: Array | None,
+    ids_BT: Array,
+    segments_BT: Array,
+    targets_NU: Array,
+) -> Array:
+    encoded = _encode(model, params, prompts_RPD, ids_BT, segments_BT)
+    targets_BNU = jnp.broadcast_to(targets_NU[None], (len(ids_BT), *targets_NU.shape))
+    return score_targets(model, params, encoded, segments_BT, targets_BNU)
+
+
+def forward(
+    t5: FrozenT5,
+    input_ids: Any,
+    decoder_input_ids: Any,
+    prompt: Any = None,
+) -> Array:
+    """Logits `[B, T, V]` float32 of decoder inputs `[B, T]` given inputs `[B, S]` (0 is padding).
+
+    prompt: a `Prompt`, an array `[P, D]` put in front of every row (as in the paper), or an array
+    `[B, P, D]` with a prompt for each row. A `Prompt` goes to its own position ("template": needs
+    text; use `predict`).
+    """
+    model = T5(t5.config, dtype=t5.dtype)
+    rows = [[int(i) for i in row if i != t5.config.pad_id] for row in np.asarray(input_ids)]
+    table = None
+    if prompt is not None:
+        position = getattr(prompt, "position", "prefix")
+        array = np.asarray(getattr(prompt, "array", prompt), np.float32)
+        table = array[None] if array.ndim == 2 else array
+        if table.shape[-1] != t5.config.d_model or len(table) not in (1, len(rows)):
+            raise UserError(
+                f"a prompt of shape {array.shape} does not fit {len(rows)} rows of a model with "
+                f"d_model {t5.config.d_model}"
+            )
+        if position == "template":
+            raise UserError("a prompt in a template needs the text: call predict")
+        P = table.shape[1]
+        for b, row in enumerate(rows):
+            first = t5.config.vocab_size + (b if len(table) > 1 else 0) * P
+            at = prompt_index([row], position)
+            row[at:at] = range(first, first + P)
+    length = max(1, *map(len, rows))
+    ids = pad_rows(rows, length, t5.config.pad_id)
+    segments = _segments(rows, length)
+    decoder_ids = jnp.asarray(decoder_input_ids, jnp.int32)
+    return _forward(model, t5.params, table, ids, segments, decoder_ids)
+
+
+def _segments(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
+    lengths_B1 = np.array([len(row) for row in rows], np.int32)[:, None]
+    return (np.arange(length)[None, :] < lengths_B1).astype(np.int32)
+
+
+def _batches(
+    rows: Sequence[Sequence[int]], tokens_per_batch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(row numbers, ids, segments), longest rows first; the last batch of a length is filled up."""
+    order = sorted(range(len(rows)), key=lambda n: -len(rows[n]))
+    start = 0
+    while start < len(order):
+        length = bucket(len(rows[order[start]]))
+        size = 1 << max(tokens_per_batch // length, 1).bit_length() - 1  # a power of two
+        while size > 8 and size >= 2 * (len(order) - start):
+            size //= 2
+        numbers = order[start : start + size]
+        chosen = [rows[n] for n in numbers] + [[0]] * (size - len(numbers))
+        yield np.array(numbers), pad_rows(chosen, length), _segments(chosen, length)
+        start += size
+
+
+def _run(
+    call: Callable[[np.ndarray, np.ndarray], Array],
+    rows: Sequence[Sequence[int]],
+    tokens_per_batch: int,
+) -> list[np.ndarray]:
+    """The result of each row, in the order of `rows`; the next batch is sent before one is read."""
+    results: list[Any] = [None] * len(rows)
+    pending: list[tuple[np.ndarray, Array]] = []
+
+    def collect() -> None:
+        numbers, out = pending.pop(0)
+        for n, value in zip(numbers, np.asarray(out), strict=False):
+            results[n] = value
+
+    for numbers, ids, segments in _batches(rows, tokens_per_batch):
+        pending.append((numbers, call(ids, segments)))
+        if len(pending) > 1:
+            collect()
+    while pending:
+        collect()
+    return results
+
+
+def generate_ids(
+    t5: FrozenT5,
+    rows: Sequence[Sequence[int]],
+    max_length: int,
+    *,
+    prompts_RPD: Any = None,
+    beams: int = 1,
+    alpha: float = 0.6,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
+) -> list[np.ndarray]:
+    """The ids `[max_length]` generated for each encoder row, padded after EOS."""
+    model = T5(t5.config, dtype=t5.dtype)
+    prompts = None if prompts_RPD is None else jnp.asarray(prompts_RPD)
+
+    def call(ids: np.ndarray, segments: np.ndarray) -> Array:
+        return _generate(model, t5.params, prompts, ids, segments, max_length, beams, alpha)
+
+    return _run(call, rows, tokens_per_batch)
+
+
+def score_label_ids(
+    t5: FrozenT5,
+    rows: Sequence[Sequence[int]],
+    labels: Sequence[Sequence[int]],
+    *,
+    prompts_RPD: Any = None,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
+) -> np.ndarray:
+    """Log-likelihoods `[rows, N]` of N label texts (ids with EOS); one encoder pass a row."""
+    model = T5(t5.config, dtype=t5.dtype)
+    targets = pad_rows(labels, max(map(len, labels)))
+    prompts = None if prompts_RPD is None else jnp.asarray(prompts_RPD)
+
+    def call(ids: np.ndarray, segments: np.ndarray) -> Array:
+        return _score(model, t5.params, prompts, ids, segments, targets)
+
+    return np.stack(_run(call, rows, tokens_per_batch))

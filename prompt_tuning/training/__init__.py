@@ -1,0 +1,1 @@
+"""Training: one run, or a population of runs over one frozen model."""
