@@ -10,7 +10,7 @@ from typing import Any
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.tasks.base import Example, Task, lengths
-from prompt_tuning.tasks.catalog import get_dataset, get_task, task_names
+from prompt_tuning.tasks.catalog import get_dataset, get_task, is_generated, task_names
 from prompt_tuning.tasks.mixture import MIXTURES
 from prompt_tuning.tasks.recorded import RECORDED
 from prompt_tuning.tasks.sources import DataConfig
@@ -51,7 +51,10 @@ def _expand(name: str) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """A task as `data list` shows it. `rows` are the recorded ones by split."""
+    """A task as `data list` shows it. `rows` are the recorded ones by split.
+
+    What is generated counts as prepared.
+    """
 
     name: str
     version: str
@@ -65,15 +68,21 @@ def list_tasks(data_dir: str | None = None) -> list[Listed]:
     """All tasks, and whether tensorflow-datasets has prepared their data in `data_dir`."""
     listed = []
     for name in task_names():
-        task, dataset = get_task(name), get_dataset(name)
+        task = get_task(name)
+        if is_generated(name):
+            version, prepared = "generated", True
+        else:
+            dataset = get_dataset(name)
+            folder = prepared_folder(dataset, data_dir)
+            version, prepared = dataset.tfds, (folder / "dataset_info.json").is_file()
         listed.append(
             Listed(
                 name=name,
-                version=dataset.tfds,
+                version=version,
                 splits=task.splits,
                 labels=task.labels,
                 rows={split: rows for split, (rows, _) in RECORDED.get(name, {}).items()},
-                prepared=(prepared_folder(dataset, data_dir) / "dataset_info.json").is_file(),
+                prepared=prepared,
             )
         )
     return listed

@@ -1,0 +1,1 @@
+"""The forms of documents, by what they are about."""
