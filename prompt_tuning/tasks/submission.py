@@ -1,14 +1,15 @@
 """SuperGLUE submission files: one JSONL file a task, named and formed as the benchmark asks."""
 
 import dataclasses
+import io
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.files import write_file
 from prompt_tuning.tasks.base import Example, Task, natural_key
 from prompt_tuning.tasks.metrics import wsc_match
 
@@ -102,13 +103,7 @@ def write_submission(
     file, form = _FORMS[task.name]
     path = Path(folder) / file
     text = "".join(json.dumps(line) + "\n" for line in form(answers))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{file}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(path, text.encode())
     return Submitted(path, rows=len(answers), replaced=legal.count(False))
 
 
@@ -122,14 +117,10 @@ def zip_submission(folder: str | Path, archive: str | Path) -> list[str]:
     present = [name for name in names if (folder / name).is_file()]
     if not present:
         raise UserError(f"{folder} has no submission files; they are called {', '.join(names)}")
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    partial = archive.with_name(f".{archive.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as packed:
-            for name in present:
-                # A fixed date: the same predictions give the same bytes.
-                packed.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
-        os.replace(partial, archive)
-    finally:
-        partial.unlink(missing_ok=True)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in present:
+            # A fixed date: the same predictions give the same bytes.
+            file.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+    write_file(archive, packed.getvalue())
     return [name for name in names if name not in present]

@@ -99,7 +99,7 @@ def test_nothing_half_written(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match=r"cannot write .*RTE\.jsonl: disk full"):
         submit("super_glue/rte", tmp_path, ("0", "not_entailment"))
     assert (tmp_path / "RTE.jsonl").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["RTE.jsonl"]
@@ -132,5 +132,8 @@ def test_generated_test_rows_of_every_task_make_one_zip(unpacked, tmp_path):
     (tmp_path / "CB.jsonl").unlink()
     assert zip_submission(tmp_path, archive) == ["CB.jsonl"]
     assert archive.read_bytes() != first
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*file/x\.zip"):
+        zip_submission(tmp_path, tmp_path / "file" / "x.zip")
     with pytest.raises(UserError, match="has no submission files"):
         zip_submission(tmp_path / "zips", archive)
