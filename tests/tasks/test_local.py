@@ -259,3 +259,17 @@ def test_squad_joins_answers_of_a_repeated_question(tmp_path):
     task = local(tmp_path, "squad", {"dev-v1.1.json": '{"version": "1.1"}'})
     with pytest.raises(UserError, match="the field 'data' is missing; the row has: version"):
         task.load("validation")
+
+
+def test_named_files_and_patterns_are_searched_where_official_ones_are(tmp_path):
+    row = {"idx": 0, "premise": "a", "hypothesis": "b", "label": "neutral"}
+    for number, inside in enumerate((".", "CB", "super_glue/CB", "superglue/CB")):
+        folder = tmp_path / str(number) / inside
+        folder.mkdir(parents=True)
+        (folder / "dev32.jsonl").write_text(json.dumps(row) + "\n")
+        for pattern in ("dev32.jsonl", "dev*.jsonl"):
+            data = DataConfig("local", str(tmp_path / str(number)), {"dev32": pattern})
+            assert len(get_task("super_glue/cb", data).load("dev32")) == 1
+    data = DataConfig("local", str(tmp_path / "0"), {"dev32": "none*"})
+    with pytest.raises(UserError, match=r"nothing matches none\* in .* or its folder CB"):
+        get_task("super_glue/cb", data).load("dev32")

@@ -16,7 +16,7 @@ class LocalSource:
     """Reads `folder`, or the data set's own folder in it, as the official archives unpack.
 
     A file of a split is looked for as FILE, RTE/FILE, super_glue/RTE/FILE and superglue/RTE/FILE
-    (with the names of the data set at hand), unless `files` names it.
+    (with the names of the data set at hand). `files` names it, or gives a pattern, by split.
     """
 
     dataset: DataSet
@@ -39,26 +39,26 @@ class LocalSource:
         """The files of a split, or UserError naming where they were looked for."""
         if not self.folder.is_dir():
             raise UserError(f"{self.dataset.name}: there is no folder {self.folder}")
+        inside, suite = self.dataset.folder, self.dataset.name.split("/")[0]
+        places = ("", inside, f"{suite}/{inside}", f"{suite.replace('_', '')}/{inside}")
+        folders = [self.folder / place for place in dict.fromkeys(places)]
+        where = f"{self.folder} or its folder {inside}"
         if split in self.files:
             pattern = self.files[split]
-            named = self.folder / pattern
-            found = [named] if named.is_file() else sorted(self.folder.glob(pattern))
-            if not found:
-                name = self.dataset.name
-                raise UserError(
-                    f"{name}, split {split}: nothing matches {pattern} in {self.folder}"
-                )
-            return found
+            for folder in folders:
+                named = folder / pattern
+                found = [named] if named.is_file() else sorted(folder.glob(pattern))
+                if found:
+                    return found
+            raise UserError(
+                f"{self.dataset.name}, split {split}: nothing matches {pattern} in {where}"
+            )
         names = self.dataset.split(split).files
-        suite = self.dataset.name.split("/")[0]
-        inside = self.dataset.folder
-        places = ("", inside, f"{suite}/{inside}", f"{suite.replace('_', '')}/{inside}")
-        for place in dict.fromkeys(places):
+        for folder in folders:
             for name in names:
-                path = self.folder / place / name
-                if path.is_file():
-                    return [path]
+                if (folder / name).is_file():
+                    return [folder / name]
         raise UserError(
-            f"{self.dataset.name}, split {split}: no {' or '.join(names)} in {self.folder} or its "
-            f"folder {inside}; if the file is called otherwise, name it: files={{'{split}': ...}}"
+            f"{self.dataset.name}, split {split}: no {' or '.join(names)} in {where}; if the file "
+            f"is called otherwise, name it: files={{'{split}': ...}}"
         )
