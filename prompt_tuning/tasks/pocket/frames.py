@@ -17,7 +17,7 @@ _ANSWERS = (
     "{n}: {Q} {m}: {S}.",
     "{n}: {Q} {m}: {F}.",
     "{n} asked {m}: {Q} {m} said: {F}.",
-    "{n} asks: {Q} Answer {n}. {S}.",
+    "{n} asks: {Q} {S}, {m} answers.",
     "Give a short answer. {Q} {S}.",
     "Say it in a few words. {Q} {s}",
     "Tell me, {n}. {Q} {F}.",

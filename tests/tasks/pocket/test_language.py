@@ -12,8 +12,8 @@ from prompt_tuning.tasks.pocket.suite import TASKS
 from prompt_tuning.tasks.pocket.text import a, dice, joined, listed, plural, third, words
 from prompt_tuning.tasks.pocket.things import CATEGORIES, THINGS
 
-GOLDEN = "3fbe3a47e1b6720d24bb4dc638815ee70b7ff139b29997ef985539ef8e5371ca"
-GOLDEN = "3fbe3a47e1b6720d24bb4dc638815ee70b7ff139b29997ef985539ef8e5371ca"
+GOLDEN = "53dc368d17108871ecdfb3c1cd39d2fc9821b695b2550e5be9823c1d26bfd419"
+GOLDEN = "53dc368d17108871ecdfb3c1cd39d2fc9821b695b2550e5be9823c1d26bfd419"
 COUNT = 10_000
 LABELS = sorted({label for task in TASKS for label in task.labels})
 FIELDS = words(

@@ -112,12 +112,18 @@ def digest(dice: Dice) -> str:
     one = dice.pick(TOPICS)
     two = one if same else dice.other(TOPICS, one)
     texts = [report(dice, t, 2 + dice.below(2)).text for t in (one, two)]
-    end = dice.pick(
-        (
-            f"Both are about {one}." if same else f"One is about {one}, the other about {two}.",
-            f"Do they have the same topic? {'Yes' if same else 'No'}.",
-            f"The topic of the two is {'the same' if same else 'different'}.",
+    if same:
+        ends = (
+            f"Both are about {one}.",
+            "Do they have the same topic? Yes.",
+            "The topic of the two is the same.",
+            f"The first is about {one}, and so is the second.",
+        )
+    else:
+        ends = (
+            f"One is about {one}, the other about {two}.",
+            "Do they have the same topic? No.",
+            "The topic of the two is different.",
             f"The first is about {one}, the second is about {two}.",
         )
-    )
-    return f"{texts[0]} {texts[1]} {end}"
+    return f"{texts[0]} {texts[1]} {dice.pick(ends)}"

@@ -91,18 +91,8 @@ def answers(dice: Dice) -> str:
     judged = []
     for text, truth in dice.some(item.answers, 2):
         word = "true" if truth else "false"
-        judged.append(
-            dice.pick(
-                (
-                    f"{text}: that is {word}.",
-                    f"{text}? {capital(word)}.",
-                    f"Is it {text}? That would be {word}."
-                    if item.level < 3
-                    else f"{text}: {word}.",
-                    f"{text}: {word}",
-                )
-            )
-        )
+        frame = dice.pick(("{}: that is {}.", "{}? That is {}.", "{}, true or false? {}", "{}: {}"))
+        judged.append(frame.format(capital(text), word))
     return joined([item.passage, item.question, *judged])
 
 
