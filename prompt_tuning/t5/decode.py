@@ -119,7 +119,7 @@ def beam_search(
         ids_BXU = take(alive_BWU, parent_BX).at[:, :, position].set(token_BX.astype(jnp.int32))
         ends_BX = token_BX == cfg.eos_id
 
-        scores_BX = jnp.where(ends_BX, logp_BX, NEVER) / penalty(position + 1)
+        scores_BX = jnp.where(ends_BX, logp_BX / penalty(position + 1), NEVER)
         ended_BW, kept = jax.lax.top_k(jnp.concatenate([ended_BW, scores_BX], 1), W)
         ended_BWU = take(jnp.concatenate([ended_BWU, ids_BXU], 1), kept)
 

@@ -93,6 +93,27 @@ def test_a_wide_beam_finds_the_best_sequences_of_all(case, alpha):
             np.testing.assert_allclose(scores[b, w], score[s], atol=1e-4)
 
 
+def test_beams_that_never_end_have_the_scores_of_their_tokens(case):
+    """At 20 tokens the length penalty is above 2: what has not ended must not seem ended."""
+    params, encoded, segments = case
+    table = params["token_embedder"]["embedding"].at[:, 0].set(50.0)  # rules the residual stream
+    kernel = params["decoder"]["logits_dense"]["kernel"].at[0, 1].set(-1e6)
+    params = {
+        **params,
+        "token_embedder": {"embedding": table},
+        "decoder": {**params["decoder"], "logits_dense": {"kernel": kernel}},
+    }
+    length, alpha = 20, 0.6
+    ids, scores = beam_search(MODEL, params, encoded, segments, length, beams=4, alpha=alpha)
+    assert not (ids == 1).any()
+    assert (scores > -1000).all()
+    for w in range(4):
+        logits = _logits(params, shift_right(ids[:, w]), encoded, segments)
+        logp = np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), ids[:, w, :, None], -1)
+        want = logp.sum((1, 2)) / ((5 + length) / 6) ** alpha
+        np.testing.assert_allclose(scores[:, w], want, rtol=1e-4)
+
+
 def test_scores_equal_the_log_softmax_of_a_full_pass(case):
     params, encoded, segments = case
     targets = np.array([[[3, 4, 1], [5, 1, 0]]] * 6, np.int32)
