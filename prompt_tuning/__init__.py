@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from prompt_tuning.t5.model import count_params as count_params
     from prompt_tuning.tasks.catalog import get_task as get_task
     from prompt_tuning.tasks.catalog import task_names as task_names
+    from prompt_tuning.tasks.scoring import glue_average as glue_average
+    from prompt_tuning.tasks.scoring import superglue_average as superglue_average
     from prompt_tuning.tasks.sources import DataConfig as DataConfig
     from prompt_tuning.tasks.user import user_task as user_task
     from prompt_tuning.training.loop import train as train
@@ -59,6 +61,7 @@ _HOMES = {
     "t5.load": ["FrozenT5", "load_t5", "save_t5"],
     "t5.model": ["count_params"],
     "tasks.catalog": ["get_task", "task_names"],
+    "tasks.scoring": ["glue_average", "superglue_average"],
     "tasks.sources": ["DataConfig"],
     "tasks.user": ["user_task"],
     "training.loop": ["train"],

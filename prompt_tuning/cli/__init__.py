@@ -4,11 +4,16 @@ Flags come from dataclasses and typed functions through tyro. A command's module
 when the command is given, so `--help` and misspelt commands answer at once.
 """
 
+import contextlib
 import dataclasses
+import difflib
+import functools
 import importlib
 import importlib.metadata
+import io
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -86,6 +91,7 @@ COMMANDS = Group(
                 "zip": Command("Pack SuperGLUE submission files.", "data", "pack"),
             },
         ),
+        "average": Command("The SuperGLUE and GLUE averages of runs.", "average", "average"),
         "doctor": Command("Say what is wrong with a set-up.", "doctor", "doctor"),
     },
 )
@@ -142,13 +148,42 @@ def _run(command: Command | Group, args: list[str], prog: str) -> int | None:
         )
     module = importlib.import_module(f"{__name__}.{command.module}")
     function = getattr(module, command.function)
-    return tyro.cli(
+    _check_dtype(args)
+    parse = functools.partial(
+        tyro.cli,
         function(args) if command.from_args else function,
         prog=prog,
-        args=args,
         registry=getattr(module, "REGISTRY", None),
         config=(tyro.conf.PositionalMetavarFromFieldName,),
     )
+    try:
+        return parse(args=args)
+    except SystemExit as stop:
+        if stop.code == 2:
+            _suggest(args, parse)
+        raise
+
+
+def _check_dtype(args: Sequence[str]) -> None:
+    """float16 is no choice of any command; say why."""
+    words = " ".join(args).replace("=", " ")
+    if "--dtype float16" in words:
+        from prompt_tuning.t5.load import parse_dtype
+
+        parse_dtype("float16")
+
+
+def _suggest(args: Sequence[str], parse: Callable[..., Any]) -> None:
+    """Name the flags that are closest to misspelt ones; tyro is silent where one is missing too."""
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit):
+        parse(args=["--help"])
+    known = set(re.findall(r"--[a-z][\w.-]*", text.getvalue()))
+    for word in args:
+        flag = word.partition("=")[0].replace("_", "-")
+        close = difflib.get_close_matches(flag, sorted(known), n=1)
+        if flag.startswith("--") and flag not in known and close:
+            print(f"error: unknown flag {flag}; did you mean {close[0]}?", file=sys.stderr)
 
 
 def _stub(text: str) -> Callable[[], Any]:

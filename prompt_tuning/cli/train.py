@@ -62,6 +62,12 @@ class Output:
     save_seconds: float = 300.0  # time between two checkpoints; each evaluation also writes one
     model_parallel: int = 1  # with several devices: over how many each weight is split
 
+    def __post_init__(self) -> None:
+        if self.log_every < 1:
+            raise UserError(f"log_every must be at least 1, not {self.log_every}")
+        if not self.save_seconds >= 0:
+            raise UserError(f"save_seconds must be at least 0, not {self.save_seconds}")
+
 
 # The fields of these stand among the flags without a prefix.
 RunFlags = Annotated[Run, tyro.conf.arg(name="")]
