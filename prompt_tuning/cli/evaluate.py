@@ -13,7 +13,7 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import evaluate as evaluate_split
 from prompt_tuning.prompts.files import check_writable
 from prompt_tuning.tasks.sources import DataConfig
-from prompt_tuning.tasks.submission import write_submission
+from prompt_tuning.tasks.submission import check_form, write_submission
 from prompt_tuning.training.run import Run, UserTask
 
 __all__ = ["REGISTRY", "evaluate"]
@@ -31,7 +31,7 @@ class Flags:
     beams: int = 1  # more than 1: beam search
     limit: int | None = None  # only the first so many examples
     out: pathlib.Path | None = None  # a folder for predictions.jsonl and scores.json
-    submission: pathlib.Path | None = None  # a folder for the benchmark's file (SuperGLUE)
+    submission: pathlib.Path | None = None  # a folder for SuperGLUE's file of the test split
     max_input_length: int = 512  # tokens with EOS, without the prompt
     max_target_length: int = 16  # tokens with EOS
     revision: str | None = None  # of a hub id: a commit, branch or tag
@@ -99,6 +99,9 @@ def _evaluate(flags: Flags) -> None:
         task_name_in_text=flags.task_name_in_text,
     ).get_task()
     if flags.submission is not None:
+        if flags.limit is not None or flags.split != "test":
+            raise UserError("--submission needs the whole test split: --split test, and no --limit")
+        check_form(task)
         check_writable(flags.submission)
     t5 = load_base(
         flags.model,

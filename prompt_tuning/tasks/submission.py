@@ -79,6 +79,12 @@ class Submitted:
     replaced: int
 
 
+def check_form(task: Task) -> None:
+    """Raise UserError if the benchmark has no file for a task."""
+    if task.name not in _FORMS:
+        raise UserError(f"{task.name} is no SuperGLUE task; known: {', '.join(_FORMS)}")
+
+
 def write_submission(
     task: Task, examples: Sequence[Example], predictions: Sequence[str], folder: str | Path
 ) -> Submitted:
@@ -88,8 +94,7 @@ def write_submission(
     lines come out in the order of the official test file. The benchmark knows no invalid answers,
     so an output that is no legal label becomes the task's first label, and is counted.
     """
-    if task.name not in _FORMS:
-        raise UserError(f"{task.name} is no SuperGLUE task; known: {', '.join(_FORMS)}")
+    check_form(task)
     if len(examples) != len(predictions):
         raise ValueError(f"{len(examples)} examples but {len(predictions)} predictions")
     if len({example.id for example in examples}) != len(examples):

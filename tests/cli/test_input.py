@@ -65,6 +65,7 @@ def test_help_imports_nothing_heavy():
         (["evaluate", "--task", "x", "--splitt", "test"], "--split"),
         (["predict", "--promt", "a=b"], "--prompt"),
         (["doctor", "--modle", "x"], "--model"),
+        (["train", "paper", "--taks", "super_glue/rte"], "did you mean --task?"),
     ],
 )
 def test_a_misspelt_word_gets_a_suggestion(run, words, suggestion):
@@ -82,9 +83,7 @@ def test_a_misspelt_field_gets_a_suggestion(refused, trained, tmp_path):
     assert "did you mean template" in refused(*words)
 
 
-def test_bad_input_is_one_clear_line_and_leaves_nothing(
-    run, refused, trained, flags, tiny_t5, tmp_path
-):
+def test_bad_input_is_one_clear_line_and_leaves_nothing(refused, trained, flags, tiny_t5, tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
 
@@ -129,6 +128,8 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(
         ((*train, "--prompt.init", "file", "--prompt.path", tmp_path / "other"), "another base"),
         ((*train, "--prompt.init", "text"), "needs a text"),
         ((*train, "--steps", 0), "steps must be at least 1"),
+        ((*train, "--log-every", 0), "log_every must be at least 1, not 0"),
+        ((*train, "--save-seconds", -1), "save_seconds must be at least 0"),
         (("train", "paper", *flags, "--out", tmp_path / "file" / "runs"), "cannot write to"),
         (("train", "configs", tmp_path / "none.json"), "none.json"),
         (("train", "configs"), "no runs"),
@@ -136,6 +137,11 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(
         (("evaluate", trained, "--prompt", tmp_path / "other"), "made for another base"),
         (("evaluate", trained, "--split", "dev"), "no split 'dev'"),
         (("evaluate", trained, "--out", tmp_path / "file" / "out"), "cannot write to"),
+        (("evaluate", trained, "--submission", tmp_path / "new"), "--split test, and no --limit"),
+        (("evaluate", trained, "--split", "test", "--limit", 8, "--submission", tmp_path / "new"),
+         "--split test, and no --limit"),
+        (("evaluate", trained, "--split", "test", "--submission", tmp_path / "new"),
+         "is no SuperGLUE task"),
         (("predict", tmp_path / "none.jsonl", "--prompt", f"a={trained}"), "none.jsonl"),
         (("predict", tmp_path / "file", "--prompt", "a"), "write it as NAME=PATH"),
         (("predict", tmp_path / "file"), "--model"),
@@ -149,8 +155,8 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(
     assert not list(tmp_path.rglob("result.json"))
     assert not list(tmp_path.rglob("*.tmp"))
     assert not (tmp_path / "new").exists()
-    # float16 is no choice on the command line, and refused with its reason in a file.
-    assert run(*train, "--dtype", "float16")[0] == 2
+    # float16 is refused with its reason, on the command line and in a file.
+    assert "overflow" in refused(*train, "--dtype", "float16")
     config = json.loads((trained / "config.json").read_text())
     (tmp_path / "half.json").write_text(json.dumps({**config, "dtype": "float16"}))
     words = ("train", "configs", tmp_path / "half.json", "--out", out)
