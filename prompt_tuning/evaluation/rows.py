@@ -50,8 +50,8 @@ def encode_inputs(
 ) -> TextRows:
     """Tokenise inputs to at most `max_length` ids each, EOS included and prompt excluded.
 
-    Too long a text loses the end of its longest piece ("template" has two pieces, others one); EOS
-    is kept, as in T5. Raises UserError for a template without its marks.
+    Too long a text loses the end of whichever piece is longest ("template" has two pieces, others
+    one) until it fits; EOS is kept, as in T5. Raises UserError for a template without its marks.
     """
     if position == "template":
         parts = [split_template(text, template) for text in texts]
@@ -63,9 +63,8 @@ def encode_inputs(
     for n in range(len(texts)):
         pieces = [list(piece) for piece in flat[n * width : (n + 1) * width]]
         surplus = sum(map(len, pieces)) + 1 - max_length
-        if surplus > 0:
-            longest = max(pieces, key=len)
-            del longest[max(len(longest) - surplus, 0) :]
+        for _ in range(surplus):
+            max(pieces, key=len).pop()
         pieces[-1].append(eos_id)
         at = prompt_index(pieces, position)
         rows.append(TextRow(tuple(i for piece in pieces for i in piece), at, surplus > 0))

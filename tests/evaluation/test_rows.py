@@ -1,0 +1,43 @@
+"""Rows of any texts: within the limit, closed by EOS, the prompt where it belongs."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prompt_tuning.evaluation.rows import encode_inputs
+from prompt_tuning.prompts.marks import PROMPT_MARK
+
+EOS = 1
+length = st.integers(0, 40)
+
+
+def encode(texts: list[str]) -> list[list[int]]:
+    """A character is a token."""
+    return [[ord(c) for c in text] for text in texts]
+
+
+@settings(max_examples=200, deadline=None)
+@given(length, length, st.integers(1, 50))
+def test_inputs_around_a_prompt_fit(before, after, limit):
+    texts = ["b" * before + PROMPT_MARK + "a" * after]
+    [row] = encode_inputs(texts, encode, max_length=limit, position="template").rows
+    kept = (row.at, len(row.ids) - 1 - row.at)
+    assert row.ids == (ord("b"),) * kept[0] + (ord("a"),) * kept[1] + (EOS,)
+    assert row.truncated == (before + after + 1 > limit)
+    if not row.truncated:
+        assert kept == (before, after)
+        return
+    assert len(row.ids) == limit  # nothing is lost without need
+    for own, other, whole in (*kept, before), (*kept[::-1], after):
+        assert own == whole or (own < whole and other <= own + 1)  # only the longer one is cut
+
+
+@pytest.mark.parametrize("position", ["prefix", "after_first", "suffix"])
+@settings(max_examples=60, deadline=None)
+@given(size=length, limit=st.integers(1, 50))
+def test_inputs_beside_a_prompt_fit(position, size, limit):
+    text = [chr(ord("a") + n) for n in range(size)]
+    [row] = encode_inputs(["".join(text)], encode, max_length=limit, position=position).rows
+    assert row.ids == (*map(ord, text[: limit - 1]), EOS)
+    assert row.truncated == (size + 1 > limit)
+    assert row.at == {"prefix": 0, "after_first": 1, "suffix": len(row.ids) - 1}[position]
