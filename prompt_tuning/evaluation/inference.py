@@ -15,6 +15,7 @@ from jax import Array
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.rows import bucket, pad_rows
+from prompt_tuning.prompts.prompt import Prompt, check_base
 from prompt_tuning.prompts.table import embed, prompt_index
 from prompt_tuning.t5.decode import beam_search, greedy, score_targets
 from prompt_tuning.t5.layers import Params
@@ -82,21 +83,33 @@ def forward(
     input_ids: Any,
     decoder_input_ids: Any,
     prompt: Any = None,
+    force: bool = False,
 ) -> Array:
     """Logits `[B, T, V]` float32 of decoder inputs `[B, T]` given inputs `[B, S]` (0 is padding).
 
     prompt: a `Prompt`, an array `[P, D]` put in front of every row (as in the paper), or an array
-    `[B, P, D]` with a prompt for each row. A `Prompt` goes to its own position ("template": needs
-    text; use `predict`).
+    `[B, P, D]` with a prompt for each row; gradients flow to an array. A `Prompt` goes to its own
+    position ("template": needs text; use `predict`). Raises UserError for ids or prompts that do
+    not fit, and for a `Prompt` made for another base unless `force`.
     """
     model = T5(t5.config, dtype=t5.dtype)
-    rows = [[int(i) for i in row if i != t5.config.pad_id] for row in np.asarray(input_ids)]
+    inputs = _checked_ids(input_ids, "input_ids", t5.config.vocab_size)
+    decoder_ids = _checked_ids(decoder_input_ids, "decoder_input_ids", t5.config.vocab_size)
+    if len(inputs) != len(decoder_ids):
+        raise UserError(
+            f"{len(inputs)} rows of input_ids but {len(decoder_ids)} of decoder_input_ids"
+        )
+    rows = [[int(i) for i in row if i != t5.config.pad_id] for row in inputs]
     table = None
     if prompt is not None:
-        position = getattr(prompt, "position", "prefix")
-        array = np.asarray(getattr(prompt, "array", prompt), np.float32)
+        position, array = "prefix", prompt
+        if isinstance(prompt, Prompt):
+            check_base(prompt, t5, force)
+            position, array = prompt.position, prompt.array
+        array = jnp.asarray(array, jnp.float32)
         table = array[None] if array.ndim == 2 else array
-        if table.shape[-1] != t5.config.d_model or len(table) not in (1, len(rows)):
+        fits = table.ndim == 3 and table.size > 0 and table.shape[2] == t5.config.d_model
+        if not fits or len(table) not in (1, len(rows)):
             raise UserError(
                 f"a prompt of shape {array.shape} does not fit {len(rows)} rows of a model with "
                 f"d_model {t5.config.d_model}"
@@ -111,8 +124,24 @@ def forward(
     length = max(1, *map(len, rows))
     ids = pad_rows(rows, length, t5.config.pad_id)
     segments = _segments(rows, length)
-    decoder_ids = jnp.asarray(decoder_input_ids, jnp.int32)
     return _forward(model, t5.params, table, ids, segments, decoder_ids)
+
+
+def _checked_ids(given: Any, name: str, vocab_size: int) -> np.ndarray:
+    """The given ids as int32 `[B, T]`, if they are that."""
+    try:
+        ids = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        ids = np.empty(0)
+    if ids.ndim != 2 or ids.size == 0 or not np.issubdtype(ids.dtype, np.integer):
+        raise UserError(
+            f"{name} must be whole numbers in one or more rows of equal length: pad them with 0"
+        )
+    if ids.min() < 0 or ids.max() >= vocab_size:
+        raise UserError(
+            f"{name} must be from 0 to {vocab_size - 1}, not {ids.min()} to {ids.max()}"
+        )
+    return ids.astype(np.int32)
 
 
 def _segments(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:

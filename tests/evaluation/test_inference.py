@@ -1,5 +1,8 @@
 """Batches of rows: padding and neighbours never count; token embeddings as a prompt are tokens."""
 
+import dataclasses
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -78,7 +81,54 @@ def test_forward_refuses_what_does_not_fit(t5, prompts):
     for prompt, message in (
         (np.zeros((2, 5), np.float32), "does not fit"),
         (np.zeros((3, 2, t5.config.d_model), np.float32), "does not fit"),
+        (np.zeros(t5.config.d_model, np.float32), "does not fit"),
+        (np.zeros((0, t5.config.d_model), np.float32), "does not fit"),
+        (Prompt(np.zeros((2, 5), np.float32)), "5 wide"),
         (prompts["inside"], "needs the text"),
     ):
         with pytest.raises(UserError, match=message):
             forward(t5, [[5, 1], [6, 1]], [[0], [0]], prompt)
+
+
+def test_forward_refuses_what_are_not_ids(t5):
+    V = t5.config.vocab_size
+    good, shape = [[5, 1], [6, 1]], "must be whole numbers in one or more rows of equal length"
+    for bad, message in (
+        ([[5, 1], [1]], shape),
+        ([5, 1], shape),
+        ([[[5, 1]]], shape),
+        ([[5.0, 1.0]], shape),
+        ([["5"]], shape),
+        ([], shape),
+        (np.zeros((0, 3), np.int32), shape),
+        ([[5, V]], f"must be from 0 to {V - 1}, not 5 to {V}"),
+        ([[-1, 5]], "not -1 to 5"),
+    ):
+        for name, args in ("input_ids", (bad, good)), ("decoder_input_ids", (good, bad)):
+            with pytest.raises(UserError, match=message) as error:
+                forward(t5, *args)
+            assert str(error.value).startswith(f"{name} must be")
+            assert "\n" not in str(error.value)
+    with pytest.raises(UserError, match="2 rows of input_ids but 1 of decoder_input_ids"):
+        forward(t5, good, [[0]])
+
+
+def test_forward_refuses_a_prompt_of_another_base_unless_forced(t5, prompts):
+    other = dataclasses.replace(prompts["one"], metadata={"base_fingerprint": "0" * 64})
+    with pytest.raises(UserError, match="made for another base"):
+        forward(t5, [[5, 1]], [[0]], other)
+    want = forward(t5, [[5, 1]], [[0]], prompts["one"])
+    np.testing.assert_array_equal(forward(t5, [[5, 1]], [[0]], other, force=True), want)
+
+
+def test_gradients_reach_a_prompt_array(t5, prompts):
+    def loss(prompt):
+        logits = forward(t5, [[20, 21, 1], [22, 1, 0]], [[0, 5], [0, 6]], prompt)
+        return -jax.nn.log_softmax(logits)[:, :, 7].mean()
+
+    prompt = jnp.asarray(prompts["three"].array)
+    gradient = jax.jit(jax.grad(loss))(prompt)
+    assert (np.abs(gradient).sum(1) > 0).all()
+    step = 1e-2 * gradient / jnp.linalg.norm(gradient)
+    slope = (loss(prompt + step) - loss(prompt - step)) / 2e-2
+    np.testing.assert_allclose(slope, jnp.linalg.norm(gradient), rtol=2e-2)

@@ -45,7 +45,7 @@ def test_the_place_and_the_scores_by_hand(t5, prompts, likelihood):
     table = np.asarray(t5.params["token_embedder"]["embedding"], np.float32)
     before, after = table[encode("it was ")], table[[*encode(" great"), 1]]
     embedded = np.concatenate([before, prompts["placed"].array, after])
-    want = [likelihood([], [*encode(label), 1], embedded) for label in ("no", "yes")]
+    want = [likelihood([0], [*encode(label), 1], embedded) for label in ("no", "yes")]
     np.testing.assert_allclose(list(got["scores"].values()), want, atol=1e-5)
 
 
