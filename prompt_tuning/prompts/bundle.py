@@ -55,8 +55,9 @@ def read_safetensors(path: pathlib.Path) -> tuple[dict[str, np.ndarray], dict[st
     """Every tensor and the string header of a safetensors file (bfloat16 included)."""
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            names = file.keys()
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+            names, fields = file.keys(), file.metadata() or {}
+            # The library gives the fields in random order; what is written from them is not.
+            return {name: file.get_tensor(name) for name in names}, dict(sorted(fields.items()))
     except (OSError, safetensors.SafetensorError) as error:
         raise UserError(f"cannot read {path} as safetensors: {error}") from error
 

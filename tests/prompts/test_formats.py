@@ -44,6 +44,7 @@ def test_a_bundle_keeps_every_string(metadata):
         prompt.save(f"{folder}/prompt")  # no suffix: the format is in the content
         read = load_prompt(f"{folder}/prompt")
     assert (read.position, read.template, read.metadata) == ("template", prompt.template, metadata)
+    assert list(read.metadata) == sorted(metadata)  # always in one order
     assert read.array.tobytes() == ODD.tobytes()
 
 
