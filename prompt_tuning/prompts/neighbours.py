@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.prompts.prompt import Prompt
+from prompt_tuning.prompts.prompt import Prompt, check_base
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.t5.tokenizer import Tokenizer
 
@@ -50,22 +50,22 @@ class LabelPiece:
     best_rank: int | None  # 0 = some row's nearest
 
 
-def nearest(prompt: Prompt, t5: FrozenT5, k: int = 5, metric: str = "cosine") -> Neighbours:
+def nearest(
+    prompt: Prompt, t5: FrozenT5, k: int = 5, metric: str = "cosine", force: bool = False
+) -> Neighbours:
     """The `k` nearest vocabulary items of every prompt row (paper section 7: cosine, k = 5).
 
     Only rows of the table that stand for a piece count: T5 pads its table beyond the vocabulary.
-    Raises UserError (unknown metric, k out of range, a prompt of another width).
+    Raises UserError (unknown metric, k out of range, a prompt of another width, or of another base
+    unless `force`).
     """
+    check_base(prompt, t5, force)
     table = t5.params["token_embedder"]["embedding"]
     size = min(t5.tokenizer.size, t5.config.vocab_size)
     if metric not in get_args(Metric):
         raise UserError(f"unknown metric {metric!r}: choose from {get_args(Metric)}")
     if not 1 <= k <= size:
         raise UserError(f"the number of neighbours, {k}, is outside 1 to {size}")
-    if prompt.array.shape[1] != t5.config.d_model:
-        raise UserError(
-            f"the prompt is {prompt.array.shape[1]} wide, the model {t5.config.d_model}"
-        )
     ids_PK = np.zeros((prompt.length, 0), np.int64)
     scores_PK = np.zeros((prompt.length, 0), np.float32)
     for start in range(0, size, CHUNK):

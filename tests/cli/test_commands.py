@@ -132,6 +132,14 @@ def test_prompts_are_shown_converted_and_read(run, trained, tmp_path):
     assert "of the label 'yes' is near rows:" in text
 
 
+def test_neighbours_in_another_base_are_shown_only_if_forced(run, refused, trained, tmp_path):
+    prompt = load_prompt(trained / "best_prompt.safetensors")
+    metadata = {**prompt.metadata, "base_fingerprint": "0" * 64}
+    Prompt(prompt.array, metadata=metadata).save(tmp_path / "other")
+    assert "is not that model" in refused("prompt", "neighbours", tmp_path / "other")
+    assert run("prompt", "neighbours", tmp_path / "other", "--force")[0] == 0
+
+
 def test_a_bare_prompt_learns_its_base(run, refused, trained, tiny_t5, tmp_path):
     prompt = load_prompt(trained / "best_prompt.safetensors")
     Prompt(prompt.array).save(tmp_path / "bare.npy", "npy")

@@ -73,8 +73,17 @@ def test_bad_requests(make_t5, options, reason):
 
 
 def test_a_prompt_of_another_width_is_refused(make_t5):
-    with pytest.raises(UserError, match="5 wide, the model 4"):
+    with pytest.raises(UserError, match="5 wide but base-a has d_model 4"):
         neighbours.nearest(Prompt(np.ones((1, 5), np.float32)), make_t5())
+
+
+def test_a_prompt_of_another_base_is_refused_unless_forced(make_t5):
+    t5, rows = make_t5(), np.ones((1, 4), np.float32)
+    other = Prompt(rows, metadata={"base_fingerprint": "0" * 64})
+    with pytest.raises(UserError, match="made for another base"):
+        neighbours.nearest(other, t5)
+    forced = neighbours.nearest(other, t5, force=True)
+    assert forced.pieces == neighbours.nearest(Prompt(rows), t5).pieces
 
 
 def by_hand(tokenizer, ids):
