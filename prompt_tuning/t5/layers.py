@@ -106,6 +106,27 @@ class RelativePositionBias(nn.Module):
         return by_distance_HN[:, distance_US + (reach - 1)][None]
 
 
+class AttentionDropout(nn.Module):
+    """Dropout of attention weights `[B, H, U, S]`, one mask for all queries, as in T5.
+
+    A mask element depends on its row, head and key position alone, not on the shape around it, so
+    that a run's masks are the same whatever its batch is padded to.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, weights: Array) -> Array:
+        if not self.rate:
+            return weights
+        B, H, _, S = weights.shape
+        fold = jax.vmap(jax.random.fold_in, in_axes=(None, 0))
+        keys_S = fold(self.make_rng("dropout"), jnp.arange(S))
+        keep_SBH = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, (B, H)))(keys_S)
+        keep = jnp.moveaxis(keep_SBH, 0, -1)[:, :, None, :]
+        return jnp.where(keep, weights / (1 - self.rate), jnp.zeros_like(weights))
+
+
 class Attention(nn.Module):
     """Multi-head attention without biases and without scaling of the scores (T5: init does)."""
 
@@ -120,7 +141,7 @@ class Attention(nn.Module):
         self.key = _dense(e, self.dtype, d**-0.5)
         self.value = _dense(e, self.dtype, d**-0.5)
         self.out = _dense(d, self.dtype, e**-0.5)
-        self.drop = nn.Dropout(self.dropout, broadcast_dims=(-2,), deterministic=False)
+        self.drop = AttentionDropout(self.dropout)
 
     def heads(self, x_BTE: Array) -> Array:
         """`[B, H, T, K]`: heads in front make plain batched products, which CPUs run fastest."""

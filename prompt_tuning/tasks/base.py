@@ -8,7 +8,7 @@ with the text the model should write.
 import dataclasses
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args, get_origin
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.marks import PROMPT_MARK
@@ -169,6 +169,16 @@ def natural_key(identity: str) -> tuple[tuple[int, int, str], ...]:
     return tuple(
         (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in identity.split("/")
     )
+
+
+def check_choices(config: Any) -> None:
+    """Raise UserError unless every field of a dataclass that is a Literal has one of its values."""
+    for field in dataclasses.fields(config):
+        options = [field.type, *get_args(field.type)]
+        choices = [c for o in options if get_origin(o) is Literal for c in get_args(o)]
+        value = getattr(config, field.name)
+        if choices and value is not None and value not in choices:
+            raise unknown(field.name, str(value), map(str, choices))
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UserError:

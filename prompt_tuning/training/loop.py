@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import json
 import logging
 import math
 import os
@@ -18,6 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.jobs import run_jobs
+from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.model import T5
@@ -25,7 +27,7 @@ from prompt_tuning.t5.sharding import make_mesh, shard_params, shard_rows
 from prompt_tuning.training import checkpoint, trees
 from prompt_tuning.training.batches import Batch, make_batch, stack_batches
 from prompt_tuning.training.data import SharedData
-from prompt_tuning.training.member import Member, Progress, load_result
+from prompt_tuning.training.member import Member, Progress, check_finished, load_result
 from prompt_tuning.training.optimizer import make_optimizer
 from prompt_tuning.training.records import (
     Display,
@@ -39,6 +41,8 @@ from prompt_tuning.training.step import Group, Objective, State, train_step
 from prompt_tuning.training.stop import StopRequest, listen
 
 log = logging.getLogger(__name__)
+
+FAILED = "failed.json"  # in the directory of a run whose loss was not finite: the step
 
 # What the runs of a population may differ in; all else they share.
 OWN_FIELDS = {
@@ -83,6 +87,10 @@ def train(
                      save_seconds=save_seconds, model_parallel=model_parallel)[0]  # fmt: skip
     if not runs:
         raise UserError("there are no runs to train")
+    if log_every < 1:
+        raise UserError(f"log_every must be at least 1, not {log_every}")
+    if t5 is not None and t5.name != runs[0].model:
+        raise UserError(f"the model in memory is {t5.name}, but the runs name {runs[0].model}")
     if len({run.id for run in runs}) < len(runs):
         raise UserError("the same run is listed twice")
     if len({population_key(run) for run in runs}) > 1:
@@ -95,6 +103,8 @@ def train(
         for directory in directories:
             held.enter_context(lock(directory))
         todo = [n for n, d in enumerate(directories) if not (d / "result.json").exists()]
+        for n in set(range(len(runs))) - set(todo):
+            check_finished(runs[n], directories[n])
         if todo:
             t5 = t5 or load_t5(runs[0].model, runs[0].revision, runs[0].dtype,
                                tokenizer=runs[0].tokenizer)  # fmt: skip
@@ -180,6 +190,8 @@ class Population:
                     clock = now
                 if evaluating := done % run.eval_every == 0 or last:
                     self.read_metrics()
+                    if not any(member.active for member in self.members):
+                        break
                     began = time.monotonic()
                     self.evaluate(done)
                     self.save(done)
@@ -239,6 +251,7 @@ class Population:
             for r, member in enumerate(self.members):
                 if member.active and not math.isfinite(values["loss"][r]):
                     member.progress.failed = step
+                    write_json(member.directory / FAILED, {"step": step})
                     log.error("%s: the loss is not finite at step %d", member.run.id, step)
 
     def log_lines(self, step: int, seconds: float) -> None:
@@ -257,7 +270,9 @@ class Population:
             member.progress.seconds += seconds
             row["seconds"] = member.progress.seconds  # of training so far, without evaluations
             append_jsonl(member.metrics_path, row)
-        self.facts["loss"] = float(np.mean([values["loss"] for values in self.window]))
+        losses = [v["loss"][r] for v in self.window for r, m in enumerate(self.members) if m.active]
+        if losses:
+            self.facts["loss"] = float(np.mean(losses))
         self.facts["examples/s"] = rate * len(self.members)
         self.window, self.timed = [], 0
 
@@ -317,7 +332,15 @@ class Population:
 
     def restore(self) -> int:
         """Go on from the latest step that every run has a sound checkpoint of, or from 0."""
-        common = set.intersection(*(set(checkpoint.steps(m.checkpoints)) for m in self.members))
+        failed = [m for m in self.members if (m.directory / FAILED).exists()]
+        if len(failed) == len(self.members):  # they are tried again
+            for member in failed:
+                (member.directory / FAILED).unlink()
+            failed = []
+        for member in failed:
+            member.progress.failed = json.loads((member.directory / FAILED).read_text())["step"]
+        going = [m for m in self.members if m.active]
+        common = set.intersection(*(set(checkpoint.steps(m.checkpoints)) for m in going))
         for step in sorted(common, reverse=True):
             try:
                 self.load(step)
@@ -336,20 +359,23 @@ class Population:
                     "trainable": trees.take(trainable, n),
                     "optimizer": trees.take(optimizer, n),
                 }
-                tree, meta = checkpoint.load(self.members[r].checkpoints, step, like)
-                loaded[r] = {**tree, **meta}
+                loaded[r] = like
+                if self.members[r].progress.failed is None:
+                    tree, meta = checkpoint.load(self.members[r].checkpoints, step, like)
+                    loaded[r] = {**tree, **meta}
         self.state = self.placed(
             step,
             [trees.stack([loaded[r]["trainable"] for r in g.members]) for g in self.groups],
             [trees.stack([loaded[r]["optimizer"] for r in g.members]) for g in self.groups],
         )
         for member, values in zip(self.members, loaded, strict=True):
-            member.progress = Progress(**values["progress"])
-        names = loaded[0]["window"]
-        length = len(next(iter(names.values()), []))
+            if "progress" in values:
+                member.progress = Progress(**values["progress"])
+        known = next(values["window"] for values in loaded if "window" in values)
+        windows = [values.get("window", known) for values in loaded]  # a failed run logs nothing
+        length = len(next(iter(known.values()), []))
         self.window = [
-            {name: [values["window"][name][i] for values in loaded] for name in names}
-            for i in range(length)
+            {name: [window[name][i] for window in windows] for name in known} for i in range(length)
         ]
 
     def finish(self, step: int) -> None:

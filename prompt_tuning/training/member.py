@@ -1,5 +1,6 @@
 """One run inside a population: its data, its directory, its best score."""
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -157,6 +158,7 @@ class Member:
         facts = {
             **base_metadata(self.t5),
             "task": self.run.task,
+            "text_format": _text_format(self.run),
             "init": str(self.run.prompt.init),
             "seed": str(self.run.seed),
             "run_id": self.run.id,
@@ -170,7 +172,19 @@ class Member:
         prompt.save(self.directory / f"{which}_prompt.safetensors")
 
     def write_config(self) -> None:
-        """The run's configuration and manifest: which bytes, versions and weights it used."""
+        """The run's configuration and manifest: which bytes, versions and weights it used.
+
+        Raises UserError if the run was begun with other data or another model.
+        """
+        before = read_manifest(self.directory)
+        if before and self.checkpoints.exists():
+            for part, facts in self.notes.items():
+                if before["data"][part]["content_hash"] != facts["content_hash"]:
+                    raise _changed(self.directory, f"the data of split {facts['split']}")
+            base = base_metadata(self.t5)
+            for fact in ("base_fingerprint", "tokenizer_hash"):
+                if before["model"].get(fact) != base[fact]:
+                    raise _changed(self.directory, "the base model")
         write_json(self.directory / "config.json", self.run.to_dict())
         manifest = {
             "model": {"name": self.t5.name, **base_metadata(self.t5)},
@@ -193,6 +207,34 @@ class Member:
         return load_result(self.directory)
 
 
+def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
+    """What a run recorded of its data and model; empty before it began."""
+    try:
+        return json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+def check_finished(run: Run, directory: pathlib.Path) -> None:
+    """Raise UserError if the files of a finished run's data are there but have changed since."""
+    recorded = read_manifest(directory).get("data", {})
+    for facts in recorded.values():
+        with contextlib.suppress(UserError):  # a result stands though its data are gone
+            now = run.get_task().source.describe(facts["split"])
+            if any(facts.get(key) != value for key, value in now.items()):
+                break
+    else:
+        return
+    raise _changed(directory, f"the data of split {facts['split']}")
+
+
+def _changed(directory: pathlib.Path, what: str) -> UserError:
+    return UserError(
+        f"{directory}: {what} has changed since this run began: delete the directory, or choose "
+        "another output folder"
+    )
+
+
 def _mixture(task: Task, train: TrainingData, run: Run) -> np.ndarray | None:
     """The example numbers of all batches of a mixture, one after the other."""
     if not task.weights:
@@ -200,6 +242,13 @@ def _mixture(task: Task, train: TrainingData, run: Run) -> np.ndarray | None:
     chosen = draw(train.task_sizes, task.weights, run.seed, run.steps * run.batch_size)
     first = np.cumsum([0, *train.task_sizes])
     return first[chosen[:, 0]] + chosen[:, 1]
+
+
+def _text_format(run: Run) -> str:
+    """How rows became text: the user's template, or T5's format with or without the task name."""
+    if run.user_task is not None:
+        return run.user_task.template
+    return "T5 with the task name" if run.task_name_in_text else "T5 without the task name"
 
 
 def initial_prompt(run: Run, task: Task, t5: FrozenT5) -> Prompt:

@@ -6,6 +6,7 @@ rate; weight decay is subtracted outside the learning rate.
 """
 
 import dataclasses
+import math
 from typing import Any, Literal
 
 import jax
@@ -15,6 +16,7 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.tasks.base import check_choices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +26,7 @@ class OptimizerConfig:
     name: Literal["adafactor", "adamw"] = "adafactor"  # the paper's is Adafactor
     learning_rate: float = 0.3  # constant
     weight_decay: float = 1e-5  # each step takes this share of the parameter, whatever the rate
-    warmup_steps: int = 0  # linear, from 0
+    warmup_steps: int = 0  # linear, the full rate at this step
     decay_factor: float = 1.0  # the rate is multiplied by this ...
     decay_every: int = 0  # ... every so many steps; 0 is never (Table 6)
     decay: Literal["none", "inverse_sqrt", "linear", "cosine"] = "none"  # after the warm-up
@@ -37,6 +39,13 @@ class OptimizerConfig:
     scale_by_parameter: bool = False  # Adafactor: the rate times the RMS of the parameter
     momentum: float | None = None  # Adafactor's; for adamw b1, default 0.9
     clip_global_norm: float | None = None  # of the gradient, before anything else
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        for name in ("learning_rate", "weight_decay"):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise UserError(f"{name} must be 0 or more and finite, not {value}")
 
 
 # The released code resumes the optimiser's count from the LM-adapted checkpoint (1.1M steps) while

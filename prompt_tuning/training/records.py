@@ -82,7 +82,7 @@ def plain_disk_errors(out: pathlib.Path) -> Iterator[None]:
         full = {errno.ENOSPC, errno.EDQUOT}
         if getattr(error, "errno", None) in full or "No space left" in str(error):
             raise UserError(
-                f"the disk of {out} is full: make room and run again; the last checkpoint is kept"
+                f"the disk of {out} is full: make room and run again; finished checkpoints stay"
             ) from error
         if isinstance(error, PermissionError):
             raise UserError(f"cannot write to {out}: {error.strerror}") from error

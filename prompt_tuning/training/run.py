@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.init import PromptConfig
-from prompt_tuning.tasks.base import Task, unknown
+from prompt_tuning.t5.load import parse_dtype
+from prompt_tuning.tasks.base import Task, check_choices, unknown
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.user import Metric, user_task
@@ -55,8 +56,8 @@ class Run:
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
     steps: int = 30_000  # paper section 3
     batch_size: int = 32  # paper section 3; the released default is 128
-    micro_batches: int = 1  # the batch in so many equal parts, for memory: the same update
-    packing: bool = False  # several examples, each with its prompt, in one row: the same update
+    micro_batches: int = 1  # equal parts of a batch, for memory; without dropout the same update
+    packing: bool = False  # examples share rows, each with its prompt; update as micro_batches
     dropout: float = 0.0  # the paper names none; the released configuration has 0.1
     z_loss: float = 0.0  # the released code: 1e-4 * log(Z) ** 2
     loss: Literal["mean", "sum"] = "mean"  # over the batch's target tokens; the released code sums
@@ -67,9 +68,15 @@ class Run:
     seed: int = 0  # initialisation, data order and dropout
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "eval_every", "max_input_length", "micro_batches"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        parse_dtype(self.dtype)  # says why not float16
+        check_choices(self)
+        for name in ("steps", "batch_size", "eval_every", "max_input_length", "micro_batches",
+                     "train_examples", "dev_examples", "patience"):  # fmt: skip
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} must be at least 1, not {value}")
+        if not 0 <= self.seed < 2**32:
+            raise UserError(f"seed must be from 0 to 2**32 - 1, not {self.seed}")
         if self.max_target_length < 2 or self.max_input_length < 2:
             raise UserError("max_input_length and max_target_length must be at least 2 (with EOS)")
         if self.batch_size % self.micro_batches:
@@ -132,7 +139,7 @@ def build(cls: type, values: Mapping[str, Any], nested: Mapping[str, type]) -> A
     inner = {
         key: build(nested[key], value, nested)
         for key, value in values.items()
-        if key in nested and value is not None
+        if key in nested and isinstance(value, Mapping)
     }
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     try:
@@ -143,7 +150,7 @@ def build(cls: type, values: Mapping[str, Any], nested: Mapping[str, type]) -> A
 
 def paper(task: str, **changes: Any) -> Run:
     """Prompt tuning as the paper's text has it (section 3 and appendix A)."""
-    return Run(task, **changes)
+    return build(Run, {"task": task, **changes}, _NESTED)
 
 
 def released(task: str, **changes: Any) -> Run:
@@ -159,13 +166,13 @@ def released(task: str, **changes: Any) -> Run:
         "z_loss": 1e-4,
         "loss": "sum",
     }
-    return Run(task, **{**differences, **changes})
+    return paper(task, **{**differences, **changes})
 
 
 def model_tuning(task: str, **changes: Any) -> Run:
     """The paper's baseline: all weights, Adafactor at 0.001 with parameter scaling, dropout 0.1."""
     differences: dict[str, Any] = {"method": "model", "optimizer": MODEL_TUNING, "dropout": 0.1}
-    return Run(task, **{**differences, **changes})
+    return paper(task, **{**differences, **changes})
 
 
 PRESETS = {"paper": paper, "released": released, "model-tuning": model_tuning}

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,73 @@ def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkey
     assert train(runs, tmp_path, quiet=True)[0].steps == 6
 
 
+def test_a_bad_loss_at_an_evaluation_names_its_step(toy_run, tmp_path, monkeypatch):
+    from prompt_tuning.training.loop import Population
+
+    original = Population.batch
+
+    def poisoned(self, step):
+        if step == 2:
+            table = self.state.trainable[0]["prompt"]["table"]
+            self.state.trainable[0]["prompt"]["table"] = table * np.nan
+        return original(self, step)
+
+    monkeypatch.setattr(Population, "batch", poisoned)
+    for _ in range(2):  # a second try goes on from the last sound checkpoint and fails alike
+        with pytest.raises(UserError, match=r"not finite: .* at step 3"):
+            train(toy_run(eval_every=1), tmp_path, quiet=True)
+
+
+def test_a_failed_run_does_not_hold_back_its_neighbours(toy_run, tmp_path, monkeypatch):
+    from prompt_tuning.training.loop import Population
+
+    runs = [toy_run(seed=1, eval_every=2), toy_run(seed=2, eval_every=2)]
+    original, seen = Population.batch, []
+
+    def poisoned(self, step):
+        seen.append(step)
+        if step == 0:
+            table = self.state.trainable[0]["prompt"]["table"]
+            self.state.trainable[0]["prompt"]["table"] = table.at[0].set(np.nan)
+        if seen == [0, 1, 2, 3, 4]:
+            signal.raise_signal(signal.SIGTERM)
+        return original(self, step)
+
+    monkeypatch.setattr(Population, "batch", poisoned)
+    with pytest.raises(Interrupted):
+        train(runs, tmp_path, quiet=True)
+    with pytest.raises(UserError, match=f"not finite: {runs[0].id} at step 1"):
+        train(runs, tmp_path, quiet=True)
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert load_result(tmp_path / runs[1].id).steps == 6
+
+
+def test_changed_data_or_another_base_are_refused(toy_run, toy_files, tmp_path):
+    mine = {}
+    for split, path in toy_files.items():
+        mine[split] = str(tmp_path / f"{split}.jsonl")
+        shutil.copy(path, mine[split])
+    run = toy_run(user_task=dataclasses.replace(toy_run().user_task, files=mine))
+    result = train(run, tmp_path / "out", quiet=True)
+    lines = pathlib.Path(mine["train"]).read_text().splitlines(keepends=True)
+    pathlib.Path(mine["train"]).write_text("".join(lines[:-2]))
+    with pytest.raises(UserError, match="the data of split train has changed"):
+        train(run, tmp_path / "out", quiet=True)
+    written = (result.directory / "result.json").read_bytes()
+    (result.directory / "result.json").unlink()  # as if it had been killed at the very end
+    with pytest.raises(UserError, match="the data of split train has changed"):
+        train(run, tmp_path / "out", quiet=True)
+    pathlib.Path(mine["train"]).write_text("".join(lines))
+    base = load_t5(run.model)
+    params = jax.tree.map(lambda x: x + 1, base.params)
+    with pytest.raises(UserError, match="the base model has changed"):
+        train(run, tmp_path / "out", t5=dataclasses.replace(base, params=params), quiet=True)
+    with pytest.raises(UserError, match="the model in memory is other"):
+        train(run, tmp_path / "out", t5=dataclasses.replace(base, name="other"), quiet=True)
+    assert train(run, tmp_path / "out", quiet=True) == result
+    assert (result.directory / "result.json").read_bytes() == written
+
+
 def test_a_second_process_on_the_same_run_is_refused(toy_run, tmp_path):
     run = toy_run()
     with (
@@ -265,6 +333,13 @@ def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
         (lambda: Run.from_dict({"task": "a", "prompt": {"lenght": 3}}), "length"),
         (lambda: toy_run(steps=0), "steps must be at least 1"),
         (lambda: toy_run(batch_size=4, micro_batches=3), "micro_batches"),
+        (lambda: toy_run(loss="summ"), "unknown loss 'summ'; did you mean sum"),
+        (lambda: toy_run(seed=-1), "seed"),
+        (lambda: toy_run(train_examples=0), "train_examples must be at least 1"),
+        (lambda: paper("x", stepz=3), "steps"),
+        (lambda: OptimizerConfig(name="sgd"), "adafactor"),
+        (lambda: OptimizerConfig(learning_rate=float("nan")), "learning_rate"),
+        (lambda: train(run, tmp_path, log_every=0), "log_every"),
         (lambda: train([], tmp_path), "no runs"),
         (lambda: train([run, run], tmp_path), "twice"),
         (lambda: train([run, toy_run(steps=7)], tmp_path), "cannot share"),
