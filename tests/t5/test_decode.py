@@ -109,7 +109,7 @@ def test_beams_that_never_end_have_the_scores_of_their_tokens(case):
     assert (scores > -1000).all()
     for w in range(4):
         logits = _logits(params, shift_right(ids[:, w]), encoded, segments)
-        logp = np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), ids[:, w, :, None], -1)
+        logp = jnp.take_along_axis(jax.nn.log_softmax(logits), ids[:, w, :, None], -1)
         want = logp.sum((1, 2)) / ((5 + length) / 6) ** alpha
         np.testing.assert_allclose(scores[:, w], want, rtol=1e-4)
 
