@@ -24,6 +24,7 @@ from prompt_tuning.training.data import SharedData
 from prompt_tuning.training.loop import train
 from prompt_tuning.training.member import Member, load_result
 from prompt_tuning.training.optimizer import OptimizerConfig
+from prompt_tuning.training.population import Population
 from prompt_tuning.training.run import Run, model_tuning, paper, released
 from prompt_tuning.training.stop import Interrupted
 
@@ -117,7 +118,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(toy_run, tmp_path, m
         if row["step"] == 2:
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr("prompt_tuning.training.loop.append_jsonl", interrupt)
+    monkeypatch.setattr("prompt_tuning.training.population.append_jsonl", interrupt)
     with pytest.raises(Interrupted) as stopped:
         train(run, tmp_path / "stopped", quiet=True, log_every=2)
     assert stopped.value.signal == signal.SIGTERM
@@ -155,7 +156,7 @@ KILLED = """
     elif place == "save":
         checkpoint.save = dying(checkpoint.save, after=True)
     elif place == "log":
-        import prompt_tuning.training.loop as loop
+        import prompt_tuning.training.population as loop
         loop.append_jsonl = dying(loop.append_jsonl, after=True)
     elif place == "prompt":
         from prompt_tuning.training.member import Member
@@ -212,8 +213,6 @@ def test_early_stopping_keeps_the_best_step(toy_run, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkeypatch):
-    from prompt_tuning.training.loop import Population
-
     original = Population.batch
 
     def poisoned(self, step):  # NaN reaches the loss of run 0 at its third step
@@ -233,8 +232,6 @@ def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkey
 
 
 def test_a_bad_loss_at_an_evaluation_names_its_step(toy_run, tmp_path, monkeypatch):
-    from prompt_tuning.training.loop import Population
-
     original = Population.batch
 
     def poisoned(self, step):
@@ -250,8 +247,6 @@ def test_a_bad_loss_at_an_evaluation_names_its_step(toy_run, tmp_path, monkeypat
 
 
 def test_a_failed_run_does_not_hold_back_its_neighbours(toy_run, tmp_path, monkeypatch):
-    from prompt_tuning.training.loop import Population
-
     runs = [toy_run(seed=1, eval_every=2), toy_run(seed=2, eval_every=2)]
     original, seen = Population.batch, []
 
