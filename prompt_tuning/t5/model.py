@@ -34,10 +34,14 @@ REMAT_POLICIES: dict[str, Any] = {
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
     "full": jax.checkpoint_policies.nothing_saveable,
 }
+# Stacks of so few layers are unrolled: the compiler then sees across layers and copies no slices of
+# the stacked weights, a fifth to a third of a small model's step on a CPU. Deeper ones would take
+# long to compile.
+UNROLLED_LAYERS = 4
 
 
 def _scanned(layer: type[nn.Module], length: int, remat: str, in_axes: tuple[Any, ...]) -> Any:
-    """The layer class over stacked parameters: one compiled body whatever the depth."""
+    """The layer class over stacked parameters: one compiled body, but for shallow stacks."""
     if remat != "none":
         layer = nn.remat(layer, policy=REMAT_POLICIES[remat], prevent_cse=False)
     return nn.scan(
@@ -46,6 +50,7 @@ def _scanned(layer: type[nn.Module], length: int, remat: str, in_axes: tuple[Any
         split_rngs={"params": True, "dropout": True},
         in_axes=in_axes,
         length=length,
+        unroll=length if length <= UNROLLED_LAYERS else 1,
     )
 
 
