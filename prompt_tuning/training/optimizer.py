@@ -2,7 +2,8 @@
 
 Adafactor as coded in T5X: v = b2 v + (1 - b2) g^2 with b2 = 1 - (t + 1) ** -0.8 and no bias
 correction; the update g / sqrt(v) is clipped to RMS 1 per array, then multiplied by the learning
-rate; weight decay is subtracted outside the learning rate.
+rate; weight decay is subtracted outside the learning rate. AdamW and Muon are for training models
+from scratch; their weight decay too is outside the rate.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from jax import Array
 from jax.typing import ArrayLike
 
@@ -23,7 +25,7 @@ from prompt_tuning.tasks.base import check_choices
 class OptimizerConfig:
     """The defaults are the paper's for prompt tuning (section 3 and appendix A)."""
 
-    name: Literal["adafactor", "adamw"] = "adafactor"  # the paper's is Adafactor
+    name: Literal["adafactor", "adamw", "muon"] = "adafactor"  # the paper's is Adafactor
     learning_rate: float = 0.3  # constant
     weight_decay: float = 1e-5  # each step takes this share of the parameter, whatever the rate
     warmup_steps: int = 0  # linear, the full rate at this step
@@ -37,7 +39,8 @@ class OptimizerConfig:
     factor_from: int = 128  # ... so a prompt of 128 rows or more is factored, a shorter one is not
     clip_update_rms: float | None = 1.0  # Adafactor
     scale_by_parameter: bool = False  # Adafactor: the rate times the RMS of the parameter
-    momentum: float | None = None  # Adafactor's; for adamw b1, default 0.9
+    momentum: float | None = None  # Adafactor's; adamw's b1, default 0.9; muon's, default 0.95
+    beta2: float = 0.999  # adamw, and muon where it is AdamW: of the second moments
     clip_global_norm: float | None = None  # of the gradient, before anything else
 
     def __post_init__(self) -> None:
@@ -46,6 +49,8 @@ class OptimizerConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UserError(f"{name} must be 0 or more and finite, not {value}")
+        if not 0 <= self.beta2 < 1:
+            raise UserError(f"beta2 must be in [0, 1), not {self.beta2}")
 
 
 # The released code resumes the optimiser's count from the LM-adapted checkpoint (1.1M steps) while
@@ -85,7 +90,7 @@ def make_optimizer(
     constant = not (config.warmup_steps or config.decay_every) and config.decay == "none"
     scheduled = rate if constant else schedule
     if config.name == "adafactor":
-        tx = optax.adafactor(
+        tx = layer = optax.adafactor(
             scheduled,
             min_dim_size_to_factor=config.factor_from,
             decay_rate=config.beta2_decay,
@@ -98,14 +103,24 @@ def make_optimizer(
             factored=config.factored,
         )
     else:
-        b1 = 0.9 if config.momentum is None else config.momentum
-        tx = optax.chain(
-            _promoting(optax.scale_by_adam(b1=b1)),
-            optax.scale_by_learning_rate(scheduled, flip_sign=False),
-            optax.add_decayed_weights(decay),
-            optax.scale(-1.0),
-        )
-    kinds = {"whole": tx, "encoder_layers": per_layer(tx), "decoder_layers": per_layer(tx)}
+
+        def finish(direction: optax.GradientTransformation) -> optax.GradientTransformation:
+            return optax.chain(
+                _promoting(direction),
+                optax.scale_by_learning_rate(scheduled, flip_sign=False),
+                optax.add_decayed_weights(decay),
+                optax.scale(-1.0),
+            )
+
+        momentum = config.momentum
+        if config.name == "adamw":
+            adam = optax.scale_by_adam(0.9 if momentum is None else momentum, config.beta2)
+            tx = layer = finish(adam)
+        else:
+            adam = optax.scale_by_adam(b2=config.beta2)
+            tx = finish(adam)
+            layer = finish(_muon(0.95 if momentum is None else momentum, adam))
+    kinds = {"whole": tx, "encoder_layers": per_layer(layer), "decoder_layers": per_layer(layer)}
     kinds["frozen"] = optax.set_to_zero()
     present = set(jax.tree.leaves(labels))
     tx = optax.partition({kind: kinds[kind] for kind in present}, labels)
@@ -138,8 +153,32 @@ def per_layer(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     return optax.GradientTransformation(jax.vmap(tx.init), update)
 
 
+def _muon(beta: float, adam: optax.GradientTransformation) -> optax.GradientTransformation:
+    """Muon (Jordan et al. 2024) for the matrices of one layer, `adam` for its other arrays.
+
+    The momentum of a matrix is made nearly orthogonal, then scaled by 0.2 * sqrt(its longer side):
+    the usual RMS of Adam's updates, so that Adam's rates carry over (Liu et al. 2025, section 2.2).
+    """
+
+    def matrices(tree: Any) -> Any:
+        return jax.tree.map(lambda _: optax.contrib.MuonDimensionNumbers(), tree)
+
+    def rescale(updates: Any, _: Any) -> Any:
+        return jax.tree.map(lambda x: 0.2 * math.sqrt(max(x.shape)) * x, updates)
+
+    muon = optax.chain(
+        optax.contrib.scale_by_muon(beta=beta, weight_dimension_numbers=matrices),
+        optax.stateless(rescale),
+    )
+
+    def kinds(tree: Any) -> Any:
+        return jax.tree.map(lambda x: "matrix" if x.ndim == 2 else "other", tree)
+
+    return optax.partition({"matrix": muon, "other": adam}, kinds)
+
+
 def _promoting(tx: optax.GradientTransformation) -> optax.GradientTransformation:
-    """`tx` under standard type promotion: optax's Adam raises a float to an int32 power."""
+    """`tx` under standard type promotion: optax raises a float to an int32 power."""
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion("standard"):

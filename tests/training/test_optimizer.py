@@ -226,3 +226,98 @@ def test_adamw_decays_as_adafactor_does():
     tx = make_optimizer(config, WHOLE)
     updates, _ = tx.update(tree(np.full((2, 3), 7.0)), tx.init(params), params)
     np.testing.assert_allclose(updates["prompt"]["table"], -0.1 - 0.5, rtol=1e-5)
+
+
+def numpy_adam(param, grads, rate, decay, b1=0.9, b2=0.999):
+    """Kingma & Ba 2015, algorithm 1, with the decay outside the rate."""
+    m, v = np.zeros_like(param), np.zeros_like(param)
+    for t, grad in enumerate(grads, 1):
+        m, v = b1 * m + (1 - b1) * grad, b2 * v + (1 - b2) * grad**2
+        step = m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + 1e-8)
+        param = param - rate * step - decay * param
+    return param
+
+
+def numpy_muon(param, grads, rate, decay, beta=0.95):
+    """Jordan et al. 2024 in float64: momentum that looks ahead, five quintic Newton-Schulz steps.
+
+    Such a step maps each singular value s to 3.4445 s - 4.775 s**3 + 2.0315 s**5, so here it is done on
+    the singular values themselves.
+    """
+    mean = np.zeros_like(param)
+    for t, grad in enumerate(grads, 1):
+        mean = beta * mean + (1 - beta) * grad
+        ahead = beta * mean / (1 - beta ** (t + 1)) + (1 - beta) * grad / (1 - beta**t)
+        u, s, v = np.linalg.svd(ahead, full_matrices=False)
+        s = s / np.sqrt((s**2).sum())
+        for _ in range(5):
+            s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+        param = param - rate * 0.2 * np.sqrt(max(param.shape)) * (u * s) @ v - decay * param
+    return param
+
+
+def steps(tx, params, grads):
+    state = tx.init(params)
+    update = jax.jit(tx.update)
+    for grad in grads:
+        updates, state = update(grad, state, params)
+        params = optax.apply_updates(params, updates)
+    return params
+
+
+def test_beta2_is_that_of_adam():
+    rng = np.random.default_rng(4)
+    param, grads = rng.normal(size=(3, 5)), rng.normal(size=(6, 3, 5))
+    for beta2 in (0.999, 0.9):
+        config = OptimizerConfig(name="adamw", learning_rate=0.1, weight_decay=0.01, beta2=beta2)
+        got = steps(make_optimizer(config, WHOLE), tree(param), [tree(g) for g in grads])
+        want = numpy_adam(param, grads, 0.1, 0.01, b2=beta2)
+        np.testing.assert_allclose(got["prompt"]["table"], want, rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match="beta2 must be in"):
+        OptimizerConfig(beta2=1.0)
+
+
+@pytest.mark.parametrize("momentum", [None, 0.8])
+def test_muon_is_for_the_matrices_of_each_layer_and_adam_for_the_rest(momentum):
+    rng = np.random.default_rng(5)
+    shapes = {"tall": (2, 9, 4), "wide": (2, 4, 9), "scale": (2, 9)}
+
+    def model(make):
+        layers = {name: make(shape) for name, shape in shapes.items()}
+        return {"model": {"decoder": {"layers": layers, "logits_dense": make((6, 7))}}}
+
+    def normal(shape):
+        return rng.normal(size=shape) * np.exp(rng.normal(size=shape[-1:]))
+
+    params, grads = model(normal), [model(normal) for _ in range(7)]
+    config = OptimizerConfig(
+        name="muon", learning_rate=0.02, weight_decay=0.01, beta2=0.98, momentum=momentum
+    )
+    tx = make_optimizer(config, trees.label_tree(params, "model"))
+    start, *gradients = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), [params, *grads])
+    got = steps(tx, start, gradients)["model"]["decoder"]
+    start = params["model"]["decoder"]
+    grads = [g["model"]["decoder"] for g in grads]
+    adam, beta = {"rate": 0.02, "decay": 0.01, "b2": 0.98}, 0.95 if momentum is None else momentum
+    want = numpy_adam(start["logits_dense"], [g["logits_dense"] for g in grads], **adam)
+    np.testing.assert_allclose(got["logits_dense"], want, rtol=1e-4, atol=1e-5)
+    for layer in range(2):
+        for name in shapes:
+            param = start["layers"][name][layer]
+            gradients = [g["layers"][name][layer] for g in grads]
+            if name == "scale":
+                want = numpy_adam(param, gradients, **adam)
+            else:
+                want = numpy_muon(param, gradients, 0.02, 0.01, beta)
+            np.testing.assert_allclose(got["layers"][name][layer], want, rtol=1e-3, atol=1e-4)
+            assert np.abs(want - param).max() > 0.02
+
+
+def test_muon_moves_as_far_as_adam_whatever_the_shape():
+    params = {"model": {"encoder": {"layers": {"kernel": jnp.zeros((1, 48, 96))}}}}
+    grad = jax.tree.map(lambda x: jax.random.normal(jax.random.key(0), x.shape), params)
+    config = OptimizerConfig(name="muon", learning_rate=1.0, weight_decay=0.0)
+    tx = make_optimizer(config, trees.label_tree(params, "model"))
+    updates, _ = tx.update(grad, tx.init(params), params)
+    rms = float(jnp.sqrt((updates["model"]["encoder"]["layers"]["kernel"] ** 2).mean()))
+    assert 0.1 < rms < 0.3  # Adam's usual 0.2
