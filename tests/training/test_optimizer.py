@@ -241,7 +241,7 @@ def numpy_adam(param, grads, rate, decay, b1=0.9, b2=0.999):
 def numpy_muon(param, grads, rate, decay, beta=0.95):
     """Jordan et al. 2024 in float64: momentum that looks ahead, five quintic Newton-Schulz steps.
 
-    Such a step maps each singular value s to 3.4445 s - 4.775 s**3 + 2.0315 s**5, so here it is done on
+    Such a step maps a singular value s to 3.4445 s - 4.775 s**3 + 2.0315 s**5: here it is done on
     the singular values themselves.
     """
     mean = np.zeros_like(param)
