@@ -20,6 +20,7 @@ from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.init import init_prompt
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, load_prompt
 from prompt_tuning.t5.load import FrozenT5, save_t5
+from prompt_tuning.t5.model import count_params
 from prompt_tuning.tasks.base import Scores, Task
 from prompt_tuning.tasks.mixture import draw
 from prompt_tuning.training.batches import example_numbers
@@ -186,8 +187,10 @@ class Member:
                 if before["model"].get(fact) != base[fact]:
                     raise _changed(self.directory, "the base model")
         write_json(self.directory / "config.json", self.run.to_dict())
+        parameters = count_params(self.t5.config)
         manifest = {
-            "model": {"name": self.t5.name, **base_metadata(self.t5)},
+            "model": {"name": self.t5.name, "parameters": parameters, **base_metadata(self.t5)},
+            "trainable": parameters if self.start is None else self.start.array.size,
             "data": self.notes,
             **environment(),
         }

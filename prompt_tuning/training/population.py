@@ -87,12 +87,14 @@ class Population:
         start = self.restore()
         for member in self.members:
             member.write_config()
-            truncate_metrics(member.metrics_path, start)
+            truncate_metrics(member.metrics_path, start if run.steps else -1)
         title = run.id if len(self.members) == 1 else f"{len(self.members)} runs"
         display = Display(title, run.steps, start, self.quiet)
         fold = jax.jit(lambda keys, step: jax.vmap(lambda k: jax.random.fold_in(k, step))(keys))
         clock, done = time.monotonic(), start
         try:
+            if run.steps == 0:
+                self.evaluate(0)
             for step in range(start, run.steps):
                 if not any(member.active for member in self.members):
                     break
@@ -172,7 +174,8 @@ class Population:
             for r, member in enumerate(self.members):
                 if member.active and not math.isfinite(values["loss"][r]):
                     member.progress.failed = step
-                    write_json(member.directory / FAILED, {"step": step})
+                    reason = f"the loss is not finite at step {step}"
+                    write_json(member.directory / FAILED, {"step": step, "reason": reason})
                     log.error("%s: the loss is not finite at step %d", member.run.id, step)
 
     def log_lines(self, step: int, seconds: float) -> None:

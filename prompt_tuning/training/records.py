@@ -21,6 +21,10 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_jsonl
 
 
+class Busy(UserError):
+    """Another process holds a run's directory."""
+
+
 def append_jsonl(path: pathlib.Path, row: Any) -> None:
     """Add one line."""
     with open(path, "a", encoding="utf-8") as file:
@@ -66,7 +70,7 @@ def lock(directory: pathlib.Path) -> Iterator[None]:
         yield
     except BlockingIOError:
         holder = os.read(held, 100).decode() or "another process"
-        raise UserError(
+        raise Busy(
             f"{directory} is in use by {holder}: wait for it, stop it, or choose another folder"
         ) from None
     finally:

@@ -54,7 +54,7 @@ class Run:
     method: Method = "prompt"  # what is trained: the prompt, or the whole model
     prompt: PromptConfig = dataclasses.field(default_factory=PromptConfig)
     optimizer: OptimizerConfig = dataclasses.field(default_factory=OptimizerConfig)
-    steps: int = 30_000  # paper section 3
+    steps: int = 30_000  # paper section 3; 0: evaluate the initial prompt (or model), train nothing
     batch_size: int = 32  # paper section 3; the released default is 128
     micro_batches: int = 1  # equal parts of a batch, for memory; without dropout the same update
     packing: bool = False  # examples share rows, each with its prompt; update as micro_batches
@@ -70,7 +70,9 @@ class Run:
     def __post_init__(self) -> None:
         parse_dtype(self.dtype)  # says why not float16
         check_choices(self)
-        for name in ("steps", "batch_size", "eval_every", "max_input_length", "micro_batches",
+        if self.steps < 0:
+            raise UserError(f"steps must be 0 (evaluate only) or more, not {self.steps}")
+        for name in ("batch_size", "eval_every", "max_input_length", "micro_batches",
                      "train_examples", "dev_examples", "patience"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -101,7 +103,7 @@ class Run:
             config["user_task"]["files"] = sorted(self.user_task.files)
         text = json.dumps(config, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
-        what = f"p{self.prompt.length}" if self.method == "prompt" else "model"
+        what = f"p{self.prompt.length or self.prompt.init}" if self.method == "prompt" else "model"
         name = f"{self.model.rstrip('/').split('/')[-1]}-{self.task}-{what}-s{self.seed}"
         return re.sub(r"[^A-Za-z0-9._-]+", "-", name) + f"-{digest}"
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.evaluation.evaluate import evaluate
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.prompts.prompt import load_prompt
 from prompt_tuning.t5.load import load_t5
@@ -22,7 +23,7 @@ from prompt_tuning.tasks.mixture import mix
 from prompt_tuning.training import checkpoint, records
 from prompt_tuning.training.data import SharedData
 from prompt_tuning.training.loop import train
-from prompt_tuning.training.member import Member, load_result
+from prompt_tuning.training.member import Member, initial_prompt, load_result
 from prompt_tuning.training.optimizer import OptimizerConfig
 from prompt_tuning.training.population import Population
 from prompt_tuning.training.run import Run, model_tuning, paper, released
@@ -106,6 +107,26 @@ def test_a_finished_run_is_not_trained_again(toy_run, tmp_path):
         if path.name != ".lock"
     }
     assert load_result(result.directory).run == run
+
+
+def test_a_run_of_no_steps_scores_what_it_would_start_from(toy_run, tmp_path):
+    text = PromptConfig(length=None, init="text", text="the film was good")
+    runs = [toy_run(steps=0, prompt=text), toy_run(steps=0)]
+    results = train(runs, tmp_path, quiet=True)
+    t5 = load_t5(runs[0].model)
+    for result in results:
+        start = initial_prompt(result.run, result.run.get_task(), t5)
+        np.testing.assert_array_equal(result.prompt.array, start.array)
+        task = result.run.get_task()
+        alone = evaluate(t5, task, start, max_input_length=32, max_target_length=6)
+        assert (result.score, result.best_step, result.steps) == (alone.scores.primary, 0, 0)
+    # The text as a prompt is the text in front of the input.
+    words = dataclasses.replace(runs[0].user_task, template="the film was good review: {text}")
+    bare = toy_run(steps=0, make_run=model_tuning, user_task=words, max_input_length=48)
+    assert train(bare, tmp_path, quiet=True).score == results[0].score
+    (results[0].directory / "result.json").unlink()  # killed at the very end
+    assert train(runs, tmp_path, quiet=True) == results
+    assert len(metrics(results[0].directory, "eval")) == 1
 
 
 def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(toy_run, tmp_path, monkeypatch):
@@ -326,7 +347,7 @@ def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
     cases = [
         (lambda: Run.from_dict({**run.to_dict(), "stepz": 3}), "steps"),
         (lambda: Run.from_dict({"task": "a", "prompt": {"lenght": 3}}), "length"),
-        (lambda: toy_run(steps=0), "steps must be at least 1"),
+        (lambda: toy_run(steps=-1), "steps must be 0"),
         (lambda: toy_run(batch_size=4, micro_batches=3), "micro_batches"),
         (lambda: toy_run(loss="summ"), "unknown loss 'summ'; did you mean sum"),
         (lambda: toy_run(seed=-1), "seed"),
