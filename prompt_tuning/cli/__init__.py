@@ -68,6 +68,9 @@ COMMANDS = Group(
                 ),
             },
         ),
+        "pretrain": Command(
+            "Pre-train a T5 from scratch, or adapt one.", "pretrain", "pretrain", True
+        ),
         "evaluate": Command("Score a run, a prompt or a bare model.", "evaluate", "evaluate", True),
         "predict": Command("Answer requests, each with its own prompt.", "predict", "predict"),
         "prompt": Group(

@@ -33,8 +33,8 @@ PORTION = 2000  # documents tokenised at a time
 class TextConfig:
     """Where documents come from: text files, or a generator handed to `pretrain`."""
 
-    files: tuple[str, ...] = ()  # a document a line; of .jsonl the field below; none: a generator
-    field: str = "text"
+    files: tuple[str, ...] = ()  # a document a line; none: a generator
+    field: str = "text"  # of a .jsonl file's objects
     documents: int | None = None  # how many of a generator; at most so many of the files
     held_out: int = 1000  # further documents, for the validation loss only
     seed: int = 0  # of the generator, and of the choice of held-out documents of files

@@ -17,6 +17,7 @@ from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.model import init_params
 from prompt_tuning.t5.tokenizer import load_tokenizer
+from prompt_tuning.tasks import pocket
 from prompt_tuning.training.batches import Batch, fill_batch, pack
 from prompt_tuning.training.corpus import Corpus, TextConfig
 from prompt_tuning.training.objectives import prefix_lm, span_corruption, span_lengths
@@ -42,8 +43,8 @@ class Pretraining:
 
     name: str = "t5"  # of the model; begins the directory's name
     architecture: T5Config | None = None  # to train from scratch
-    start: str | None = None  # or the Hugging Face folder to go on from, as LM adaptation does
-    tokenizer: str | None = None  # a folder or file; None: that of `start`
+    start: str | None = None  # or the model to go on from (a folder), as LM adaptation does
+    tokenizer: str | None = None  # a folder, a file or "pocket"; None: that of `start`
     text: TextConfig = dataclasses.field(default_factory=lambda: TextConfig(documents=1_000_000))
     objective: Literal["span_corruption", "prefix_lm"] = "span_corruption"
     length: int = 512  # ids of an encoder row, all of them used (T5)
@@ -137,11 +138,12 @@ def architecture(name_or_file: str) -> T5Config:
 
 def starting_model(config: Pretraining) -> FrozenT5:
     """The model that training starts from, in float32."""
+    named = pocket.TOKENIZER if config.tokenizer == "pocket" else config.tokenizer
     if config.start is not None:
-        return load_t5(config.start, dtype="float32", tokenizer=config.tokenizer)
+        return load_t5(config.start, dtype="float32", tokenizer=named)
     assert config.architecture is not None
-    assert config.tokenizer is not None
-    tokenizer = load_tokenizer(config.tokenizer)
+    assert named is not None
+    tokenizer = load_tokenizer(named)
     if tokenizer.size > config.architecture.vocab_size:
         raise UserError(
             f"the tokenizer has {tokenizer.size} pieces: set the architecture's vocab_size, which "
