@@ -50,7 +50,7 @@ def doctor(
 
     Args:
         out: the folder where runs will be written.
-        model: a folder or random:SIZE to load; a hub id is looked up with --hub only.
+        model: a folder, pocket:SIZE or random:SIZE to load; a hub id is looked up with --hub only.
         tokenizer: a folder or file to load.
         task: a task whose data are read, such as super_glue/rte.
         user_task: a task of your own to read: a JSON file with the fields of UserTask.

@@ -24,7 +24,7 @@ class Flags:
     """What is evaluated, and how."""
 
     task: str  # such as "super_glue/rte", or any name with --user-task
-    model: str | None = None  # folder, hub id or random:SIZE; None: the base of the prompt
+    model: str | None = None  # folder, hub id, pocket:SIZE, random:SIZE; None: the prompt's base
     prompt: pathlib.Path | None = None  # a prompt, or the directory of its run; None: no prompt
     split: str = "validation"  # "test" has no labels: predictions only
     method: Literal["generate", "score"] = "generate"  # greedy text as in the paper, or best label

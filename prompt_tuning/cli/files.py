@@ -78,7 +78,8 @@ def neighbours(
 
     Args:
         prompt: a prompt in any readable format, or the directory of its run.
-        model: its base: a folder, hub id or random:SIZE. None: the one written in the prompt.
+        model: its base: a folder, hub id, pocket:SIZE or random:SIZE. None: the one written in
+            the prompt.
         k: neighbours of each row.
         metric: of nearness; the paper's is "cosine".
         labels: texts whose pieces are looked for among the neighbours.
@@ -109,8 +110,8 @@ def convert(
     """Write a model as a Hugging Face folder with safetensors.
 
     Args:
-        source: a Hugging Face folder (safetensors or pytorch_model.bin), a T5X checkpoint, a hub id
-            or random:SIZE.
+        source: a Hugging Face folder (safetensors or pytorch_model.bin), a T5X checkpoint, a hub
+            id, pocket:SIZE or random:SIZE.
         target: the folder to make.
         dtype: of the weights written. None: as stored, but float32 on a CPU.
         revision: of a hub id: a commit, branch or tag.

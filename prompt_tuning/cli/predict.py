@@ -39,7 +39,8 @@ def predict(
     Args:
         requests: a file with one JSON object a line; "-" is standard input.
         prompt: NAME=PATH, once for each prompt; the path may be the directory of a run.
-        model: a folder, hub id or random:SIZE. None: the base that the prompts were made for.
+        model: a folder, hub id, pocket:SIZE or random:SIZE. None: the base that the prompts were
+            made for.
         out: the file to write; "-" is standard output.
         labels: choose the likeliest of these, where a request has no labels of its own.
         max_length: of an output, in tokens with EOS, where a request has none of its own.

@@ -33,6 +33,8 @@ from prompt_tuning.t5.tokenizer import MissingTokenizer, Tokenizer, load_tokeniz
 _TEXT_FILES = ("config.json", "spiece.model", "tokenizer.json", "tokenizer_config.json")
 _SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.index.json")
 _BIN = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
+# The pocket family: one Hugging Face folder a model, part of the package.
+POCKET_MODELS = pathlib.Path(__file__).parent / "pocket_models"
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -88,7 +90,9 @@ def load_t5(
     """A frozen T5 with its weights on the default device.
 
     `name_or_path`: a Hugging Face folder, a T5X checkpoint (folder or file), a hub id such as
-    "google/t5-small-lm-adapt", or "random:SIZE" for T5 1.1 with random weights from seed 0.
+    "google/t5-small-lm-adapt", "pocket:SIZE" for a model of the pocket family ("pocket:SIZE@STEPS"
+    after so many steps of LM adaptation, 0 before it), or "random:SIZE" for T5 1.1 with random
+    weights from seed 0.
     `revision`: branch, tag or commit on the hub. `dtype`: "float32" or "bfloat16"; None keeps the
     stored type, except on CPU, where float32 is the faster one. `tokenizer`: a folder or file, in
     place of the model's own; a model may have none. `max_distance`: see `t5x.read_t5x`.
@@ -102,12 +106,13 @@ def load_t5(
     if name.startswith("random:"):
         config, params = _random(name.removeprefix("random:"), wanted)
         return FrozenT5(config, params, own or MissingTokenizer(name, config.vocab_size), name)
-    path = pathlib.Path(name).expanduser()
+    pocket = name.startswith("pocket:")
+    path = pocket_folder(name) if pocket else pathlib.Path(name).expanduser()
     commit = None
     if not path.exists():
         path, commit = _from_hub(name, revision)
     elif revision is not None:
-        raise UserError(f"revision {revision!r} is for hub ids, but {path} is on this machine")
+        raise UserError(f"revision {revision!r} is for hub ids, but {name} is on this machine")
     try:
         config, params = _read(path, wanted, max_distance)
     except OSError as error:
@@ -121,6 +126,26 @@ def load_t5(
         )
     own = own or MissingTokenizer(name, config.vocab_size)
     return FrozenT5(config, params, own, name, commit)
+
+
+def pocket_models() -> list[str]:
+    """The names "pocket:..." that `load_t5` knows, from small to large."""
+
+    def order(folder: pathlib.Path) -> tuple[int, str, float]:
+        size, _, steps = folder.name.partition("@")
+        weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+        return weights, size, float(steps or "inf")
+
+    folders = [file.parent for file in POCKET_MODELS.glob("*/config.json")]
+    return [f"pocket:{folder.name}" for folder in sorted(folders, key=order)]
+
+
+def pocket_folder(name: str) -> pathlib.Path:
+    """The Hugging Face folder of a model "pocket:..."; UserError if there is none of that name."""
+    if name not in pocket_models():
+        known = ", ".join(pocket_models()) or "none in this copy of the package"
+        raise UserError(f"no model {name!r} in the pocket family; there are: {known}")
+    return POCKET_MODELS / name.removeprefix("pocket:")
 
 
 def _random(size: str, dtype: np.dtype | None) -> tuple[T5Config, Params]:

@@ -46,7 +46,7 @@ class Pretraining:
     start: str | None = None  # or the model to go on from (a folder), as LM adaptation does
     tokenizer: str | None = None  # a folder, a file or "pocket"; None: that of `start`
     text: TextConfig = dataclasses.field(default_factory=lambda: TextConfig(documents=1_000_000))
-    objective: Literal["span_corruption", "prefix_lm"] = "span_corruption"
+    objective: Literal["span_corruption", "prefix_lm"] = "span_corruption"  # prefix_lm: adaptation
     length: int = 512  # ids of an encoder row, all of them used (T5)
     batch_size: int = 128  # rows (T5: 2 ** 16 tokens a batch)
     micro_batches: int = 1  # the batch in so many equal parts, for memory: the same update

@@ -38,7 +38,7 @@ class Run:
     """
 
     task: str  # such as "super_glue/rte", or any name with `user_task`
-    model: str = "google/t5-base-lm-adapt"  # a folder, hub id or random:SIZE
+    model: str = "google/t5-base-lm-adapt"  # a folder, hub id, pocket:SIZE or random:SIZE
     revision: str | None = None  # of a hub id: a commit, branch or tag
     tokenizer: str | None = None  # a folder or file, in place of the model's own
     dtype: Literal["float32", "bfloat16"] | None = None  # None: as stored; float32 on CPU

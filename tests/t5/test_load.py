@@ -1,6 +1,8 @@
 """`load_t5` by every kind of name. Nothing here reaches a network: downloads are stood in for."""
 
+import dataclasses
 import pathlib
+import shutil
 
 import huggingface_hub
 import jax
@@ -11,7 +13,7 @@ from safetensors.numpy import load_file
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import T5Config
-from prompt_tuning.t5.load import load_t5, save_t5
+from prompt_tuning.t5.load import load_t5, pocket_models, save_t5
 from prompt_tuning.t5.model import param_shapes
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -143,3 +145,33 @@ def test_the_folder_brings_its_tokenizer(tmp_path, make_t5, shared_data):
     (tmp_path / "b" / "spiece.model").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"spiece\.model: not a T5 vocabulary"):
         load_t5(tmp_path / "b")
+
+
+def test_the_pocket_family_by_name(tmp_path, make_t5, assert_same, monkeypatch, hub):
+    monkeypatch.setattr("prompt_tuning.t5.load.POCKET_MODELS", tmp_path / "pocket")
+    with pytest.raises(UserError, match="there are: none in this copy"):
+        load_t5("pocket:xs")
+    models = {"xs": {}, "xs@20": {}, "xs@0": {}, "xs@100": {}, "b": {"d_model": 64}}
+    for name, fields in models.items():
+        save_t5(make_t5(**fields), tmp_path / "pocket" / name, "bfloat16", max_shard_bytes=3000)
+    assert (tmp_path / "pocket" / "xs" / "model.safetensors.index.json").exists()
+    names = ["pocket:xs@0", "pocket:xs@20", "pocket:xs@100", "pocket:xs", "pocket:b"]
+    assert pocket_models() == names
+    # Stored in bfloat16, in float32 on a CPU unless asked otherwise.
+    t5 = load_t5("pocket:xs")
+    assert (t5.name, t5.dtype, t5.revision) == ("pocket:xs", jnp.float32, None)
+    stored = make_t5("bfloat16")
+    assert_same(load_t5("pocket:xs", dtype="bfloat16"), stored)
+    float32 = jax.tree.map(lambda x: x.astype(jnp.float32), stored.params)
+    assert_same(t5, dataclasses.replace(stored, params=float32))
+    # A copy of the folder is a model like any other.
+    shutil.copytree(tmp_path / "pocket" / "xs@0", tmp_path / "copy")
+    assert_same(load_t5(tmp_path / "copy"), load_t5("pocket:xs@0"))
+    for name in ("pocket:xss", "pocket:xs@7", "pocket:", "pocket:../copy"):
+        with pytest.raises(UserError) as caught:
+            load_t5(name)
+        line = f"no model {name!r} in the pocket family; there are: {', '.join(names)}"
+        assert str(caught.value) == line
+    with pytest.raises(UserError, match="revision 'v1' is for hub ids, but pocket:b is on this"):
+        load_t5("pocket:b", revision="v1")
+    assert hub.calls == []
