@@ -103,7 +103,7 @@ def chosen(dice: Dice) -> str:
     """Two things that may explain, or follow from, an event: the first or the second?"""
     scene = dice.pick(SCENES)
     right = dice.pick(CHAINS[scene])
-    wrong = dice.pick(CHAINS[dice.other(SCENES, scene) if dice.chance(0.6) else scene])
+    wrong = dice.pick(CHAINS[dice.other(SCENES, scene) if dice.chance(0.75) else scene])
     while wrong is right:
         wrong = dice.pick(CHAINS[scene])
     cause = dice.chance(0.5)
@@ -111,7 +111,7 @@ def chosen(dice: Dice) -> str:
     given = right[step + 1] if cause else right[step]
     answer = right[step] if cause else right[step + 1]
     other = wrong[answer.step]
-    if dice.chance(0.2) and given.step == 1:
+    if dice.chance(0.1) and given.step == 1:
         other = right[2 - answer.step]  # the other end of the same chain
     name = dice.pick(NAMES)
     told = [event.told(dice.below(2), name) for event in (given, answer, other)]
@@ -139,6 +139,8 @@ def chosen(dice: Dice) -> str:
             f"My choice is the {place}.",
             f"Which one? {place}",
             f"It was this: {told[1]}.",
+            f"The {kind} was that {told[1]}. It was the {place}.",
+            f"I think that {told[1]}. That is the {place}.",
         )
     )
     return joined([f"{capital(told[0])}.", ask, end])

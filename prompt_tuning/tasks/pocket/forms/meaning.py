@@ -8,6 +8,7 @@ from prompt_tuning.tasks.pocket.relations import NAMES
 from prompt_tuning.tasks.pocket.senses import PAIRS, use
 from prompt_tuning.tasks.pocket.text import Dice, a, capital, joined
 
+_LEVELS = ((1, 2, 3), (0.6, 0.25, 0.15))
 _GLOSSED = (
     "{T} Here {w} means {g}.",
     "{T} This {w} is {g}.",
@@ -55,6 +56,8 @@ _SAME = (
     "Same or different? {w}: same",
     "The word {w} is used in the same sense.",
     "Same meaning or different meaning? Same.",
+    "In the first {w} means {g}, in the second {g}. So the meaning is the same.",
+    "Here {w} is {g}, and there it is {g}. Same or different? Same.",
 )
 _DIFFERENT = (
     "In these sentences {w} has different meanings.",
@@ -64,6 +67,8 @@ _DIFFERENT = (
     "Same or different? {w}: different",
     "The word {w} is used in different senses.",
     "Same meaning or different meaning? Different.",
+    "In the first {w} means {g}, in the second {o}. So the meaning is different.",
+    "Here {w} is {g}, and there it is {o}. Same or different? Different.",
 )
 
 
@@ -105,7 +110,7 @@ _DIFFER = (
 def statements_compared(dice: Dice) -> str:
     """Two statements that say the same or not, or one in other words."""
     same = dice.chance(0.5)
-    pair = statements(dice, same, 1 + dice.below(3))
+    pair = statements(dice, same, dice.sized(*_LEVELS))
     if same and dice.chance(0.3):
         link = dice.pick(("In other words, {c}.", "That is to say, {c}.", "This means that {c}."))
         return f"{pair.one} {link.format(c=frames.clause(pair.two))}"
@@ -137,7 +142,7 @@ _NEW = (
 def questions_compared(dice: Dice) -> str:
     """Two questions that ask the same or not."""
     same = dice.chance(0.5)
-    pair = questions(dice, same, 1 + dice.below(3))
+    pair = questions(dice, same, dice.sized(*_LEVELS))
     n, m = dice.some(NAMES, 2)
     return dice.pick(_REPEATED if same else _NEW).format(A=pair.one, B=pair.two, n=n, m=m)
 
@@ -145,7 +150,7 @@ def questions_compared(dice: Dice) -> str:
 def believed(dice: Dice) -> str:
     """What somebody knows, hopes or is wrong about, and what that tells us."""
     verdict = dice.pick((True, False, None))
-    item = belief(dice, verdict, dice.sized((1, 2, 3), (0.45, 0.35, 0.2)))
+    item = belief(dice, verdict, dice.sized((1, 2, 3), (0.65, 0.25, 0.1)))
     claim = frames.clause(item.claim)
     if dice.chance(0.25):
         word = VERDICTS[verdict]
@@ -163,7 +168,7 @@ def believed(dice: Dice) -> str:
 def followed(dice: Dice) -> str:
     """A statement, and what follows from it or does not."""
     certain = dice.chance(0.5)
-    item = inference(dice, certain, 1 + dice.below(3))
+    item = inference(dice, certain, dice.sized(*_LEVELS))
     claim = frames.clause(item.hypothesis)
     start = "If this is so, what else is? " if dice.chance(0.1) else ""
     return f"{start}{item.premise} {frames.concluded(dice, claim, certain)}"

@@ -5,7 +5,7 @@ from prompt_tuning.tasks.pocket.relations import NAMES
 from prompt_tuning.tasks.pocket.text import Dice, a, capital, joined, listed
 from prompt_tuning.tasks.pocket.topics import TOPICS, report
 
-_LEVELS = ((1, 2, 3, 4), (0.35, 0.25, 0.25, 0.15))
+_LEVELS = ((1, 2, 3, 4), (0.6, 0.15, 0.2, 0.05))
 _ENDS = (
     "It is a {v} {i}.",
     "In short, a {v} {i}.",
