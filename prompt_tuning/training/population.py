@@ -262,7 +262,8 @@ class Population:
                 (member.directory / FAILED).unlink()
             failed = []
         for member in failed:
-            member.progress.failed = json.loads((member.directory / FAILED).read_text())["step"]
+            values = json.loads((member.directory / FAILED).read_text())
+            member.progress.failed = values.get("step", 0)  # none if it failed before its first
         going = [m for m in self.members if m.active]
         common = set.intersection(*(set(checkpoint.steps(m.checkpoints)) for m in going))
         for step in sorted(common, reverse=True):

@@ -25,6 +25,10 @@ class Busy(UserError):
     """Another process holds a run's directory."""
 
 
+class NoSpace(UserError):
+    """The results folder takes no more: no fault of a run."""
+
+
 def append_jsonl(path: pathlib.Path, row: Any) -> None:
     """Add one line."""
     with open(path, "a", encoding="utf-8") as file:
@@ -62,7 +66,7 @@ def lock(directory: pathlib.Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         held = os.open(directory / ".lock", os.O_RDWR | os.O_CREAT)
     except OSError as error:
-        raise UserError(f"cannot write to {directory}: {error.strerror}") from error
+        raise NoSpace(f"cannot write to {directory}: {error.strerror}") from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.truncate(held, 0)
@@ -85,11 +89,11 @@ def plain_disk_errors(out: pathlib.Path) -> Iterator[None]:
     except Exception as error:
         full = {errno.ENOSPC, errno.EDQUOT}
         if getattr(error, "errno", None) in full or "No space left" in str(error):
-            raise UserError(
+            raise NoSpace(
                 f"the disk of {out} is full: make room and run again; finished checkpoints stay"
             ) from error
         if isinstance(error, PermissionError):
-            raise UserError(f"cannot write to {out}: {error.strerror}") from error
+            raise NoSpace(f"cannot write to {out}: {error.strerror}") from error
         raise
 
 

@@ -1,0 +1,69 @@
+"""What a run costs, known before it starts: parameters and floating-point operations."""
+
+import functools
+import json
+import pathlib
+import re
+
+import jax
+import numpy as np
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.t5.config import SIZES, T5Config
+from prompt_tuning.t5.hf_config import config_from_hf
+from prompt_tuning.t5.model import count_params, param_shapes
+from prompt_tuning.training.run import Run
+
+# Examples of a dev split whose size is not known before it is read.
+DEV_EXAMPLES = 500
+_SIZE = re.compile(rf"t5.*\b({'|'.join(sorted(SIZES, key=len, reverse=True))})\b")
+
+
+@functools.lru_cache(maxsize=256)
+def model_config(model: str) -> T5Config | None:
+    """The architecture behind a model's name, without its weights; None if only loading tells."""
+    if model.startswith("random:"):
+        return SIZES.get(model.removeprefix("random:"))
+    try:
+        file = pathlib.Path(model).expanduser() / "config.json"
+        return config_from_hf(json.loads(file.read_text(encoding="utf-8")), str(file))
+    except (OSError, ValueError, UserError):
+        pass
+    named = _SIZE.search(model)
+    return SIZES[named[1]] if named else None
+
+
+def parameters(model: str) -> int | None:
+    """The number of parameters of a model, if its name tells."""
+    config = model_config(model)
+    return None if config is None else count_params(config)
+
+
+def run_flops(run: Run) -> float | None:
+    """Floating-point operations of training and evaluations, from above: inputs at their limit.
+
+    Two for each parameter and token of a forward pass, as many again for the gradient to the
+    inputs, and for model tuning as many again for that to the weights; attention by its products.
+    """
+    config = model_config(run.model)
+    if config is None:
+        return None
+    shapes = param_shapes(config)
+    encoder, decoder = _size(shapes["encoder"]), _size(shapes["decoder"])
+    rows = (run.prompt.length or 0) if run.method == "prompt" else 0
+    inputs, targets = run.max_input_length + rows, run.max_target_length
+    head = config.d_model * config.vocab_size
+    attention = 4 * config.d_attention * (
+        config.num_layers * inputs**2 + config.num_decoder_layers * targets * (targets + inputs)
+    )  # fmt: skip
+    # Decoder layers also map every encoder position to a key and a value.
+    cross = 4 * config.num_decoder_layers * config.d_model * config.d_attention * inputs
+    forward = 2.0 * (encoder * inputs + (decoder + head) * targets) + cross + attention
+    passes = 2 if run.method == "prompt" else 3
+    evaluations = max(1, -(-run.steps // run.eval_every))
+    answered = evaluations * (run.dev_examples or DEV_EXAMPLES)
+    return forward * (passes * run.steps * run.batch_size + answered)
+
+
+def _size(tree: object) -> int:
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))

@@ -1,0 +1,219 @@
+"""Experiment files, and the runs that are asked of them: filters, overrides, populations."""
+
+import dataclasses
+import importlib.util
+import itertools
+import json
+import os
+import pathlib
+import sys
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+from typing import Any, Literal, get_args
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.sweep.cost import parameters
+from prompt_tuning.tasks.base import unknown
+from prompt_tuning.tasks.mixture import MIXTURES
+from prompt_tuning.training.loop import population_key
+from prompt_tuning.training.run import Run
+
+Setting = Literal["paper", "pocket"]
+
+HERE = pathlib.Path(__file__).resolve().parent.parent.parent / "experiments"
+
+# What a run of no steps depends on; overrides of other fields leave it as it is.
+_EVALUATED = (
+    *("model", "revision", "tokenizer", "dtype", "data", "dev_split", "dev_examples", "evaluation"),
+    *("max_input_length", "max_target_length", "task", "user_task", "task_name_in_text"),
+)
+
+
+def method_of(run: Run) -> str:
+    """As the results table has it: "prompt", "model", "multitask" (model tuning on a mixture) or
+    "design" (a prompt, or the bare model, that is never trained).
+    """
+    if run.steps == 0:
+        return "design"
+    return "multitask" if run.method == "model" and run.task in MIXTURES else run.method
+
+
+def find_experiment(name: str) -> pathlib.Path:
+    """The file of an experiment: a path, or the name of one in `experiments/`."""
+    places = [pathlib.Path(name), pathlib.Path("experiments") / f"{name}.py", HERE / f"{name}.py"]
+    for path in places:
+        if path.is_file():
+            return path.resolve()
+    here = sorted(path.stem for path in HERE.glob("*.py"))
+    raise unknown("experiment", name, here) if here else UserError(f"there is no file {name}")
+
+
+def load_experiment(path: pathlib.Path) -> ModuleType:
+    """An experiment file as a module; files beside it are importable as `experiments.NAME`.
+
+    Raises UserError if it cannot be imported or has no `runs`.
+    """
+    root = str(path.parent.parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    spec = importlib.util.spec_from_file_location(f"experiments.{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+    if not callable(getattr(module, "runs", None)):
+        raise UserError(f"{path} is no experiment: it has no function runs()")
+    return module
+
+
+def experiment_runs(path: pathlib.Path, setting: str) -> list[Run]:
+    """The runs of a file in one of its settings, each once."""
+    if setting not in get_args(Setting):
+        raise unknown("setting", setting, get_args(Setting))
+    return distinct(load_experiment(path).runs(setting))
+
+
+def distinct(runs: Iterable[Run]) -> list[Run]:
+    """The runs in order, without repetition."""
+    return list({run.id: run for run in runs}.values())
+
+
+def read_change(word: str) -> tuple[str, list[Any]]:
+    """`name=value` or `name=[value,value]` as the dotted name of a field and its values.
+
+    A value is JSON where it can be, else a string.
+    """
+    name, equals, text = word.partition("=")
+    if not (name and equals):
+        raise UserError(f"expected FIELD=VALUE or FIELD=[VALUE,VALUE], not {word!r}")
+    values = _value(text)
+    if isinstance(values, str) and text.startswith("[") and text.endswith("]"):
+        values = [_value(part.strip()) for part in text[1:-1].split(",") if part.strip()]
+    values = values if isinstance(values, list) else [values]
+    if not values:
+        raise UserError(f"{word}: there is no value in the brackets")
+    return name, values
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def choose(runs: Sequence[Run], only: Sequence[str] = (), changes: Sequence[str] = ()) -> list[Run]:
+    """The runs that match every filter, after every override; a list of values makes a grid.
+
+    only: `field=value` or `field=[value,value]`, of the runs as they are after the overrides.
+    `method` may be any of `method_of`; filters of `prompt.` match prompt-tuning runs only.
+    changes: the same form. `prompt.` overrides leave model tuning alone, and a run of no steps
+    takes only what its evaluation reads. Raises UserError for unknown fields, wrong kinds of
+    values, and if nothing is left.
+    """
+    chosen = list(runs)
+    for name, values in map(read_change, changes):
+        chosen = [_changed(r, name, v) for r, v in itertools.product(chosen, values)]
+    for name, values in map(read_change, only):
+        chosen = [run for run in chosen if _matches(run, name, values)]
+    if not chosen:
+        raise UserError(f"no run matches {' '.join(only)}" if only else "there are no runs")
+    return distinct(chosen)
+
+
+def _field(run: Run, name: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The run as JSON values, and the mapping within it that holds the named field."""
+    whole = run.to_dict()
+    *path, last = name.split(".")
+    inside: Any = whole
+    for part in (*path, last):
+        if not isinstance(inside, dict) or part not in inside:
+            known = inside if isinstance(inside, dict) else ()
+            raise unknown("field of a run", name, [".".join([*path, key]) for key in known])
+        holder, inside = inside, inside[part]
+    return whole, holder, last
+
+
+def _changed(run: Run, name: str, value: Any) -> Run:
+    whole, holder, key = _field(run, name)
+    if name.startswith("prompt") and run.method == "model":
+        return run
+    if run.steps == 0 and name.split(".")[0] not in _EVALUATED:
+        return run
+    before = holder[key]
+    number = isinstance(before, int | float) and not isinstance(before, bool)
+    if number and (isinstance(value, str | bool) or value is None):
+        raise UserError(f"{name} is a number such as {before}, not {json.dumps(value)}")
+    if isinstance(before, str) and isinstance(value, int | float):
+        raise UserError(f"{name} is a word such as {before!r}, not {json.dumps(value)}")
+    holder[key] = value
+    return Run.from_dict(whole)
+
+
+def _matches(run: Run, name: str, values: Sequence[Any]) -> bool:
+    if name == "method":
+        return method_of(run) in values
+    _, holder, key = _field(run, name)
+    if name.startswith("prompt.") and run.method != "prompt":
+        return False
+    return holder[key] in values
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """How many runs share a program; None: by the size of the model (`limit`)."""
+
+    prompt: int | None = None  # of prompt tuning
+    model: int | None = None  # of model tuning, where every run has weights of its own
+
+    def limit(self, run: Run) -> int:
+        """The largest population for a run."""
+        given = self.prompt if run.method == "prompt" else self.model
+        if given is not None:
+            return max(1, given)
+        size = parameters(run.model)
+        if size is None:
+            return 1
+        if run.method == "model":
+            return 4 if size < 2e7 else 1
+        return 16 if size < 1e8 else 4 if size < 1e9 else 1
+
+
+BY_MODEL = Sizes()
+_SHORT = 128  # inputs up to here are padded to one another's length at little cost
+
+
+def populations(runs: Sequence[Run], sizes: Sizes = BY_MODEL) -> list[tuple[Run, ...]]:
+    """The runs in groups that train as one program; a pure function of the runs.
+
+    Rows are padded to the longest of the population, so prompts of up to 31 rows share one, and
+    longer ones those of the same power of two; tasks share one where inputs are short.
+    """
+    groups: dict[Any, list[Run]] = {}
+    for run in distinct(runs):
+        rows = (run.prompt.length or 0) if run.method == "prompt" else 0
+        task = "" if run.max_input_length <= _SHORT else run.task
+        key = (population_key(run), max(rows.bit_length(), 5), run.max_input_length, task)
+        groups.setdefault(key, []).append(run)
+    split = []
+    for group in groups.values():
+        limit = sizes.limit(group[0])
+        parts = -(-len(group) // limit)  # of equal size but for one: few compiled shapes
+        size = -(-len(group) // parts)
+        split += [tuple(group[n : n + size]) for n in range(0, len(group), size)]
+    # Runs of one model follow each other, so that it is loaded once.
+    order = {model: n for n, model in enumerate(dict.fromkeys(run.model for run in runs))}
+    return sorted(split, key=lambda population: order[population[0].model])
+
+
+def as_folder(path: str | os.PathLike[str]) -> pathlib.Path:
+    """An existing folder. Raises UserError for anything else."""
+    folder = pathlib.Path(path)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: name the results folder of a sweep")
+    return folder

@@ -1,0 +1,209 @@
+"""The table of results: a row for each finished run, task, split and metric."""
+
+import dataclasses
+import json
+import pathlib
+import statistics
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.files import write_file
+from prompt_tuning.sweep.cost import parameters
+from prompt_tuning.sweep.grid import method_of
+from prompt_tuning.sweep.status import load_plans, measured_seconds, read_lines, read_result
+from prompt_tuning.tasks.catalog import get_task
+from prompt_tuning.tasks.mixture import MIXTURES
+from prompt_tuning.training.member import Result, read_manifest
+from prompt_tuning.training.run import Run
+
+FILE = "results.parquet"
+
+SCHEMA = pa.schema(
+    [
+        ("run", pa.string()),  # id: the name of its directory
+        ("experiment", pa.string()),  # that asked for it; several with commas between; "" for none
+        ("model", pa.string()),
+        ("parameters", pa.int64()),  # of the frozen model
+        ("trainable", pa.int64()),  # parameters that were tuned
+        ("method", pa.string()),  # prompt, model, multitask or design
+        ("task", pa.string()),
+        ("prompt_length", pa.int64()),  # virtual tokens; 0 without a prompt
+        ("prompt_init", pa.string()),  # "" without a prompt
+        ("position", pa.string()),
+        ("seed", pa.int64()),
+        ("learning_rate", pa.float64()),
+        ("steps", pa.int64()),  # done
+        ("best_step", pa.int64()),
+        ("split", pa.string()),
+        ("metric", pa.string()),  # "score" is the mean of those that the task selects by
+        ("value", pa.float64()),  # per cent
+        ("main", pa.bool_()),  # what the task selects by: one row of each run and task
+        ("seconds", pa.float64()),  # of work on the run, as its share of its populations
+        ("config", pa.string()),  # canonical JSON
+    ]
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Collected:
+    """The table, and what could not enter it."""
+
+    table: pa.Table
+    damaged: tuple[str, ...]  # one line for each result that is not sound
+
+
+def collect(out: pathlib.Path) -> Collected:
+    """The results of every finished run in a folder, and `results.parquet` with them.
+
+    A damaged result is named and left out: the next sweep does its run again.
+    """
+    experiments: dict[str, list[str]] = defaultdict(list)
+    for name, runs in load_plans(out).items():
+        for run in runs:
+            experiments[run.id].append(name)
+    seconds = measured_seconds(out)
+    rows: list[dict[str, Any]] = []
+    damaged = []
+    for path in sorted(out.glob("*/result.json")):
+        directory = path.parent
+        try:
+            result = read_result(directory)
+        except UserError as error:
+            damaged.append(str(error))
+            continue
+        about = {
+            "experiment": ",".join(experiments[directory.name]),
+            "seconds": seconds.get(directory.name, _logged_seconds(directory)),
+        }
+        rows += result_rows(result, about)
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    _write(table, out / FILE, pyarrow.parquet.write_table)
+    return Collected(table, tuple(damaged))
+
+
+def _logged_seconds(directory: pathlib.Path) -> float:
+    lines = read_lines(directory / "metrics.jsonl")
+    return max((row.get("seconds", 0.0) for row in lines), default=0.0)
+
+
+def result_rows(result: Result, about: dict[str, Any]) -> list[dict[str, Any]]:
+    """The rows of one run. A mixture gives those of each of its tasks and of their average."""
+    run = result.run
+    manifest = read_manifest(result.directory)
+    size = manifest.get("model", {}).get("parameters") or parameters(run.model) or 0
+    with_prompt = run.method == "prompt"
+    common = {
+        **about,
+        "run": result.directory.name,
+        "model": run.model,
+        "parameters": size,
+        "trainable": 0 if run.steps == 0 else manifest.get("trainable", 0),
+        "method": method_of(run),
+        "prompt_length": result.prompt.length if with_prompt else 0,
+        "prompt_init": run.prompt.init if with_prompt else "",
+        "position": run.prompt.position if with_prompt else "",
+        "seed": run.seed,
+        "learning_rate": run.optimizer.learning_rate,
+        "steps": result.steps,
+        "best_step": result.best_step,
+        "split": run.dev_split,
+        "config": json.dumps(run.to_dict(), sort_keys=True, separators=(",", ":")),
+    }
+    scored = _by_task(run, result)
+    return [
+        {**common, "task": task, "metric": metric, "value": value, "main": metric == main}
+        for task, (metrics, main) in scored.items()
+        for metric, value in metrics.items()
+    ]
+
+
+def _by_task(run: Run, result: Result) -> dict[str, tuple[dict[str, float], str]]:
+    """For each task its metrics, and which of them it selects by."""
+    if run.task not in MIXTURES:
+        return {run.task: _with_main(result.metrics, run.get_task().select)}
+    scored = {run.task: ({"average": result.metrics["average"]}, "average")}
+    for name in MIXTURES[run.task]:
+        own = {
+            key.removeprefix(f"{name} "): value
+            for key, value in result.metrics.items()
+            if key.startswith(f"{name} ")
+        }
+        if own:
+            scored[name] = _with_main(own, get_task(name).select)
+    return scored
+
+
+def _with_main(metrics: dict[str, float], select: Sequence[str]) -> tuple[dict[str, float], str]:
+    chosen = [name for name in select or metrics if name in metrics]
+    if len(chosen) == 1:
+        return metrics, chosen[0]
+    mean = statistics.fmean(metrics[name] for name in chosen)
+    return {**metrics, "score": mean}, "score"
+
+
+def export(table: pa.Table, path: pathlib.Path) -> None:
+    """Write the table as .csv, .json (a list of objects) or .parquet, by the file's ending."""
+    if path.suffix == ".json":
+        write_file(path, (json.dumps(table.to_pylist(), indent=1) + "\n").encode())
+    elif path.suffix == ".csv":
+        _write(table, path, pyarrow.csv.write_csv)
+    elif path.suffix == ".parquet":
+        _write(table, path, pyarrow.parquet.write_table)
+    else:
+        raise UserError(f"{path}: the name must end in .csv, .json or .parquet")
+
+
+def _write(table: pa.Table, path: pathlib.Path, writer: Callable[..., None]) -> None:
+    sink = pa.BufferOutputStream()
+    writer(table, sink)
+    write_file(path, sink.getvalue().to_pybytes())
+
+
+def as_text(table: pa.Table) -> str:
+    """Mean scores for reading: a line for each setting, a column for each task, seeds averaged.
+
+    What all runs share is left out; a deviation is that over seeds.
+    """
+    rows = [row for row in table.to_pylist() if row["main"]]
+    if not rows:
+        return "no finished runs"
+    settings = ["parameters", "model", "method", "prompt_length", "prompt_init", "position",
+                "learning_rate"]  # fmt: skip
+    varying = [name for name in settings if len({row[name] for row in rows}) > 1]
+    shown = [name for name in varying if name != "parameters"] or ["model"]
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    cells: dict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in sorted(rows, key=lambda row: tuple(row[name] for name in settings)):
+        cells[tuple(row[name] for name in shown)][row["task"]].append(row["value"])
+    lines = [[*shown, *tasks]]
+    for key, scores in cells.items():
+        lines.append([*map(str, key), *(mean_and_sd(scores.get(task, ())) for task in tasks)])
+    return columns(lines, left=len(shown))
+
+
+def mean_and_sd(values: Iterable[float]) -> str:
+    """ "71.2 ±0.4", or "71.2" of a single value, or "-" of none."""
+    values = list(values)
+    if not values:
+        return "-"
+    mean = f"{statistics.fmean(values):.1f}"
+    return f"{mean} ±{statistics.stdev(values):.1f}" if len(values) > 1 else mean
+
+
+def columns(lines: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Lines of words as aligned columns, the first `left` of them to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    text = []
+    for line in lines:
+        words = [
+            word.ljust(width) if n < left else word.rjust(width)
+            for n, (word, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        text.append("  ".join(words).rstrip())
+    return "\n".join(text)
