@@ -28,6 +28,12 @@ def tree_sha256(params: Any) -> str:
     return digest.hexdigest()
 
 
+def file_hashes(folder: pathlib.Path) -> dict[str, str]:
+    """sha256 of the files with weights, by name."""
+    weights = sorted(folder.glob("*.safetensors"))
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights}
+
+
 def model_card(
     config: Pretraining,
     t5: FrozenT5,
@@ -40,7 +46,6 @@ def model_card(
     command: str | None,
 ) -> dict[str, Any]:
     """The facts of a model written to `folder`. The same run gives the same card."""
-    weights = sorted(folder.glob("*.safetensors"))
     return {
         "name": config.name,
         "parameters": count_params(t5.config),
@@ -52,7 +57,7 @@ def model_card(
         "validation_loss": validation["loss"],
         "validation_accuracy": validation["accuracy"],
         **inputs,
-        "sha256": {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in weights},
+        "sha256": file_hashes(folder),
         "command": command or "pretrain(Pretraining.from_dict(config), 'runs')",
         "config": config.without_places(),
     }

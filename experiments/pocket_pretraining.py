@@ -1,0 +1,194 @@
+"""The pocket family: T5 1.1 in five sizes, pre-trained on the pocket language and LM-adapted.
+
+Command: `python experiments/pocket_pretraining.py --size xs --out FOLDER` (several sizes, or all
+without `--size`). It can be interrupted at any time and goes on where it was; what is finished is
+not repeated. With `--install` the models are then written into the package as `pocket:xs` ...
+Cost: hours of two CPU cores for all sizes, most of them for the largest.
+As in the paper (section 2): span corruption first, then the prefix language model. What adaptation
+starts from (`@0`) and models on the way (`@STEPS`) are kept for the ablations of section 3.2.
+Expect: held-out losses that fall from size to size; each model's are in its model card.
+"""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import shutil
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.t5.config import T5Config
+from prompt_tuning.t5.load import POCKET_MODELS, load_t5, save_t5
+from prompt_tuning.tasks.pocket import VERSION, document
+from prompt_tuning.training.corpus import TextConfig, load_corpus
+from prompt_tuning.training.model_card import file_hashes, write_card
+from prompt_tuning.training.optimizer import OptimizerConfig
+from prompt_tuning.training.pretrain import pretrain
+from prompt_tuning.training.pretraining import Pretraining
+from prompt_tuning.training.validation import Validation
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+TEXT = TextConfig(documents=700_000, held_out=1000, seed=1)
+WARMUP = 200  # steps
+SHARD_BYTES = 4_000_000  # no file of the repository is above 5 MB
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+    """One member of the family and how it is trained."""
+
+    d_model: int
+    layers: int  # on each side
+    d_kv: int
+    d_ff: int
+    learning_rate: float  # of span corruption
+    steps: int
+    adaptation_rate: float
+    adaptation_steps: int
+    keep: tuple[int, ...] = ()  # steps of adaptation
+
+    @property
+    def architecture(self) -> T5Config:
+        return T5Config(
+            vocab_size=1536,
+            d_model=self.d_model,
+            d_kv=self.d_kv,
+            d_ff=self.d_ff,
+            num_layers=self.layers,
+            num_decoder_layers=self.layers,
+            num_heads=self.d_model // self.d_kv,
+        )
+
+
+# Smaller models take larger rates. A model needs the more steps the more it can learn, but the
+# largest cost most: theirs are what an evening allows.
+SIZES = {
+    "xs": Size(16, 2, 8, 32, 1e-2, 6000, 5e-3, 4000, (200, 400, 1000, 2000)),
+    "s": Size(32, 2, 16, 64, 8e-3, 6000, 4e-3, 4000, (200, 400, 1000, 2000)),
+    "b": Size(64, 2, 16, 128, 5e-3, 6000, 3e-3, 4000, (200, 400, 1000, 2000)),
+    "l": Size(128, 3, 32, 256, 3e-3, 6000, 2e-3, 4000, (200, 400, 1000, 2000)),
+    "xl": Size(256, 3, 64, 512, 2e-3, 6000, 1e-3, 4000, (200, 400, 1000, 2000)),
+}
+
+
+def pretraining(name: str) -> Pretraining:
+    """Span corruption from scratch."""
+    size = SIZES[name]
+    return Pretraining(
+        name=f"pocket-{name}",
+        architecture=size.architecture,
+        tokenizer="pocket",
+        steps=size.steps,
+        **_shared(size.learning_rate),
+    )
+
+
+def adaptation(name: str, start: pathlib.Path) -> Pretraining:
+    """The prefix language model, from the result of span corruption."""
+    size = SIZES[name]
+    return Pretraining(
+        name=f"pocket-{name}",
+        start=str(start),
+        objective="prefix_lm",
+        steps=size.adaptation_steps,
+        keep_steps=size.keep,
+        **_shared(size.adaptation_rate),
+    )
+
+
+def _shared(learning_rate: float) -> dict[str, Any]:
+    optimizer = OptimizerConfig(
+        name="muon",
+        learning_rate=learning_rate,
+        weight_decay=0.0,
+        warmup_steps=WARMUP,
+        decay="linear",
+        beta2=0.98,
+        clip_global_norm=1.0,
+    )
+    # Documents are short: rows of 128 ids hold whole ones, packed. bfloat16 is faster on CPUs too.
+    return {
+        "text": TEXT,
+        "length": 128,
+        "batch_size": 32,
+        "optimizer": optimizer,
+        "z_loss": 1e-4,
+        "dtype": "bfloat16",
+    }
+
+
+def train(name: str, out: pathlib.Path, **options: Any) -> dict[str, pathlib.Path]:
+    """Train one size, or go on with it; folders of its models by name, "xs@0" ... "xs"."""
+    options |= {"document": document, "command": _command(name)}
+    start = pretrain(pretraining(name), out, **options)
+    adapted = pretrain(adaptation(name, start), out, **options)
+    kept = {f"{name}@{n}": adapted.parent / f"step-{n}" for n in SIZES[name].keep}
+    return {f"{name}@0": start, **kept, name: adapted}
+
+
+def _command(name: str) -> str:
+    return f"python experiments/pocket_pretraining.py --size {name}"
+
+
+def measure(folder: pathlib.Path) -> dict[str, float]:
+    """Held-out "loss" and "accuracy" of a model's stored weights, with float32 activations.
+
+    Raises UserError if the pocket language is not the one that the model was trained on.
+    """
+    card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
+    config = dataclasses.replace(Pretraining.from_dict(card["config"]), dtype="float32")
+    t5 = load_t5(folder, dtype="float32")
+    held_out = load_corpus(config.text, "held_out", t5.tokenizer, document=document)
+    if held_out.sha256 != card["text"]["held_out_sha256"]:
+        raise UserError(f"{folder.name}: the pocket language has changed since it was trained")
+    return Validation(config, t5.config, t5.tokenizer, held_out).measure(t5.params)
+
+
+def install(models: Mapping[str, pathlib.Path], target: pathlib.Path = POCKET_MODELS) -> None:
+    """Write models as folders of the package in bfloat16; the loss in a card is that of these."""
+    for name, source in models.items():
+        fresh = target.with_name(f".{target.name}") / name
+        shutil.rmtree(fresh, ignore_errors=True)
+        save_t5(load_t5(source, dtype="float32"), fresh, "bfloat16", max_shard_bytes=SHARD_BYTES)
+        shutil.copy(source / "model_card.json", fresh)
+        measured = measure(fresh)
+        card = json.loads((fresh / "model_card.json").read_text(encoding="utf-8"))
+        card |= {
+            "name": f"pocket:{name}",
+            "validation_loss": measured["loss"],
+            "validation_accuracy": measured["accuracy"],
+            "sha256": file_hashes(fresh),
+        }
+        card["text"]["language_version"] = VERSION
+        write_card(card, fresh)
+        shutil.rmtree(target / name, ignore_errors=True)
+        target.mkdir(parents=True, exist_ok=True)
+        fresh.rename(target / name)
+        fresh.parent.rmdir()
+        print(f"pocket:{name}: held-out loss {measured['loss']:.4f}", flush=True)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", nargs="+", choices=SIZES, default=list(SIZES))
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results" / "pocket_pretraining")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make the text")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument(
+        "--install",
+        type=pathlib.Path,
+        nargs="?",
+        const=POCKET_MODELS,
+        metavar="FOLDER",
+        help="write the models here when trained; without a folder, into the package",
+    )
+    args = parser.parse_args(argv)
+    for name in args.size:
+        models = train(name, args.out, workers=args.workers, quiet=args.quiet)
+        if args.install is not None:
+            install(models, args.install)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The pocket family: its recipe in miniature, and what is shipped of it."""
+
+import dataclasses
+import hashlib
+import json
+import tomllib
+
+import pytest
+
+from experiments import pocket_pretraining as recipe
+from prompt_tuning.errors import UserError
+from prompt_tuning.t5 import load
+from prompt_tuning.t5.load import load_t5, pocket_folder, pocket_models
+from prompt_tuning.t5.model import count_params
+from prompt_tuning.tasks.pocket import TOKENIZER
+from prompt_tuning.training.corpus import TextConfig
+from tests.conftest import ROOT
+
+SHIPPED = pocket_models()
+
+
+def card_of(folder):
+    return json.loads((folder / "model_card.json").read_text())
+
+
+def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
+    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 1e-2, 4, (2,))
+    monkeypatch.setattr(recipe, "SIZES", {"xs": tiny})
+    monkeypatch.setattr(recipe, "TEXT", TextConfig(documents=300, held_out=30))
+    monkeypatch.setattr(recipe, "WARMUP", 1)
+    monkeypatch.setattr(recipe, "SHARD_BYTES", 10_000)
+    monkeypatch.setattr(load, "POCKET_MODELS", tmp_path / "package")
+    words = ["--out", str(tmp_path / "out"), "--quiet", "--install", str(tmp_path / "package")]
+    recipe.main(words)
+    names = ["pocket:xs@0", "pocket:xs@2", "pocket:xs"]
+    assert pocket_models() == names
+    assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == names
+    cards = [card_of(pocket_folder(name)) for name in names]
+    assert [card["steps"] for card in cards] == [3, 2, 4]
+    assert [card["objective"] for card in cards] == ["span_corruption", "prefix_lm", "prefix_lm"]
+    for name, card in zip(names, cards, strict=True):
+        check(name, exact=True)
+        assert card["command"] == "python experiments/pocket_pretraining.py --size xs"
+        assert str(tmp_path) not in json.dumps(card)
+        assert f"{card['validation_loss']:.4f}" in (pocket_folder(name) / "README.md").read_text()
+    assert len(cards[0]["sha256"]) > 1  # in shards
+    # Again: nothing is trained, and the same is written.
+    before = {file: file.read_bytes() for file in (tmp_path / "package").rglob("*.*")}
+    monkeypatch.setattr("prompt_tuning.training.pretrain.Pretrainer.train", None)
+    recipe.main(words)
+    assert {file: file.read_bytes() for file in (tmp_path / "package").rglob("*.*")} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "package"]
+    # A model of another language is not measured on this one.
+    monkeypatch.setattr(recipe, "document", lambda seed, index: "Some other text.")
+    with pytest.raises(UserError, match="xs: the pocket language has changed"):
+        recipe.measure(pocket_folder("pocket:xs"))
+
+
+def check(name, exact=False):
+    """What a model in the package must be."""
+    folder = pocket_folder(name)
+    card, t5 = card_of(folder), load_t5(name)
+    assert (card["name"], card["parameters"]) == (name, count_params(t5.config))
+    assert t5.dtype == "float32"
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+    assert t5.tokenizer.hash == load.load_tokenizer(TOKENIZER).hash
+    for file, digest in card["sha256"].items():
+        content = (folder / file).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == digest
+        assert len(content) < 5_000_000
+    # Another processor may round otherwise.
+    tolerance = 0.0 if exact else 1e-4
+    assert recipe.measure(folder)["loss"] == pytest.approx(card["validation_loss"], rel=tolerance)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_shipped_weights_reproduce_their_recorded_loss(name):
+    check(name)
+
+
+@pytest.mark.skipif(not SHIPPED, reason="no weights are shipped")
+def test_the_family_is_whole_and_small():
+    sizes = sorted({name.removeprefix("pocket:").partition("@")[0] for name in SHIPPED})
+    assert sizes == sorted(recipe.SIZES)
+    assert {f"pocket:{size}{end}" for size in sizes for end in ("", "@0")} <= set(SHIPPED)
+    weights = [file for file in load.POCKET_MODELS.rglob("*") if file.is_file()]
+    assert sum(file.stat().st_size for file in weights) <= 25_000_000
+    adapted = [card_of(pocket_folder(f"pocket:{size}")) for size in recipe.SIZES]
+    parameters = [card["parameters"] for card in adapted]
+    losses = [card["validation_loss"] for card in adapted]
+    assert parameters == sorted(parameters)
+    assert losses == sorted(losses, reverse=True)
+    assert parameters[-1] > 50 * parameters[0]
+
+
+@pytest.mark.parametrize("name", recipe.SIZES)
+def test_each_size_is_a_valid_configuration(name, tmp_path):
+    first, then = recipe.pretraining(name), recipe.adaptation(name, tmp_path)
+    assert first.architecture == dataclasses.replace(first.architecture, vocab_size=1536)
+    assert then.objective == "prefix_lm"
+    assert first.id.startswith(f"pocket-{name}-span_corruption")
+
+
+def test_a_wheel_takes_the_weights_along():
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+    assert hatch == {"targets": {"wheel": {"packages": ["prompt_tuning"]}}}  # nothing is excluded
+    assert load.POCKET_MODELS.is_relative_to(ROOT / "prompt_tuning")
+    ignored = (ROOT / ".gitignore").read_text().split()  # the build leaves out what git ignores
+    assert not [pattern for pattern in ignored if "safetensors" in pattern or "json" in pattern]
