@@ -24,7 +24,7 @@ def card_of(folder):
 
 
 def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
-    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 1e-2, 4, (2,))
+    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 1e-2, 4, keep=(1, 2), ship=(0, 2))
     monkeypatch.setattr(recipe, "SIZES", {"xs": tiny})
     monkeypatch.setattr(recipe, "TEXT", TextConfig(documents=300, held_out=30))
     monkeypatch.setattr(recipe, "WARMUP", 1)
@@ -80,10 +80,8 @@ def test_shipped_weights_reproduce_their_recorded_loss(name):
 
 @pytest.mark.skipif(not SHIPPED, reason="no weights are shipped")
 def test_the_family_is_whole_and_small():
-    sizes = sorted({name.removeprefix("pocket:").partition("@")[0] for name in SHIPPED})
-    assert sizes == sorted(recipe.SIZES)
-    assert {f"pocket:{size}{end}" for size in sizes for end in ("", "@0")} <= set(SHIPPED)
-    weights = [file for file in load.POCKET_MODELS.rglob("*") if file.is_file()]
+    assert SHIPPED == [f"pocket:{name}" for size in recipe.SIZES for name in recipe.shipped(size)]
+    weights = load.POCKET_MODELS.rglob("*.safetensors")
     assert sum(file.stat().st_size for file in weights) <= 25_000_000
     adapted = [card_of(pocket_folder(f"pocket:{size}")) for size in recipe.SIZES]
     parameters = [card["parameters"] for card in adapted]
@@ -98,6 +96,7 @@ def test_each_size_is_a_valid_configuration(name, tmp_path):
     first, then = recipe.pretraining(name), recipe.adaptation(name, tmp_path)
     assert first.architecture == dataclasses.replace(first.architecture, vocab_size=1536)
     assert then.objective == "prefix_lm"
+    assert set(recipe.SIZES[name].ship) <= {0, *then.keep_steps}
     assert first.id.startswith(f"pocket-{name}-span_corruption")
 
 
