@@ -6,6 +6,7 @@ that they can be told apart by the colour-blind and in grey.
 
 import importlib
 import io
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -18,9 +19,15 @@ from prompt_tuning.sweep.lines import Plot, incomplete
 Format = Literal["pdf", "svg", "png"]
 FORMATS: tuple[Format, ...] = ("pdf", "svg", "png")
 _OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_VIRIDIS = ("#440154", "#3B528B", "#21918C", "#5EC962", "#C8B020")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_DASHES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)))
+_DASHES = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1.5, 1.2)),
+    (0, (5, 1.5, 1.2, 1.5)),
+    (0, (8, 2)),
+    (0, (3, 1, 1, 1, 1, 1)),
+)
 _STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
@@ -67,7 +74,7 @@ def draw(plot: Plot, formats: Sequence[Format] = FORMATS) -> dict[str, bytes]:
     aside = bool(plot.paper) and not plot.comparable
     with matplotlib.rc_context(_STYLE):
         figure = matplotlib.figure.Figure(
-            figsize=(7.4 if aside else 5.6, 3.0), layout="constrained"
+            figsize=(7.2, 3.3) if aside else (5.6, 3.0), layout="constrained"
         )
         axes = list(figure.subplots(1, 2 if aside else 1, squeeze=False)[0])
         styles = _styles(plot)
@@ -88,7 +95,9 @@ def draw(plot: Plot, formats: Sequence[Format] = FORMATS) -> dict[str, bytes]:
             floor += [p.cell.mean for p in points]
         for line in plot.paper:
             sd = [value.sd or 0 for _, _, value in line.points]
-            hollow = {"markerfacecolor": "white"} | ({"linewidth": 0.8} if not aside else {})
+            hollow = {"markerfacecolor": "white"} | (
+                {} if aside else {"linewidth": 0.8, "alpha": 0.6}
+            )
             axes[-1].errorbar(
                 [x for x, _, _ in line.points],
                 [value.mean for _, _, value in line.points],
@@ -97,16 +106,14 @@ def draw(plot: Plot, formats: Sequence[Format] = FORMATS) -> dict[str, bytes]:
                 **_BARS,
             )
         axes[0].set_ylabel(plot.score)
-        axes[0].set_title("" if not plot.paper else f"this study: {plot.family}", loc="left")
-        _scale_x(axes[0], plot, [(p.x, p.model) for line in plot.lines for p in line.points])
+        axes[0].set_title(f"this study: {plot.family}" if aside else plot.family, loc="left")
+        ours = [(p.x, p.model) for line in plot.lines for p in line.points]
+        theirs = [(x, size) for line in plot.paper for x, size, _ in line.points]
+        _scale_x(axes[0], plot, ours if aside else ours + theirs)
         if aside:
             axes[1].set_title(f"{paper_values.PAPER}: T5 1.1 (digitised)", loc="left")
             axes[1].set_ylabel("SuperGLUE dev score (%)")
-            _scale_x(
-                axes[1], plot, [(x, size) for line in plot.paper for x, size, _ in line.points]
-            )
-        elif plot.paper:
-            axes[0].set_title("")
+            _scale_x(axes[1], plot, theirs)
         _legend(matplotlib, figure, plot, styles)
         if gaps := incomplete(plot):
             text = f"{len(gaps)} incomplete: see the caption"
@@ -141,7 +148,10 @@ def _merge(ours: list[str], theirs: list[str]) -> list[str]:
 
 
 def _assign(labels: Sequence[str], ordered: bool) -> dict[str, dict[str, Any]]:
-    palette = _VIRIDIS if ordered and len(labels) <= len(_VIRIDIS) else _OKABE_ITO
+    palette: Sequence[Any] = _OKABE_ITO
+    if ordered:
+        viridis = _matplotlib().colormaps["viridis"]
+        palette = [viridis(0.9 * n / max(1, len(labels) - 1)) for n in range(len(labels))]
     return {
         label: {
             "color": palette[n % len(palette)],
@@ -164,18 +174,24 @@ def _scale_x(axes: Any, plot: Plot, points: list[tuple[float, str]]) -> None:
     axes.minorticks_off()
     at = dict(sorted(points))
     if plot.figure.x == "parameters":
-        sizes = {x: size for x, size in at.items() if size}
-        axes.set_xticks(list(sizes), [f"{size}\n{short(x)}" for x, size in sizes.items()])
-        if len(at) > len(sizes):  # GPT-3 goes on to the right
-            axes.set_xticks([*sizes, max(at)], [*_names(sizes), f"\n{short(max(at))}"])
+        axes.set_xticks(list(at), [f"{size}\n{short(x)}" if size else "" for x, size in at.items()])
+        if at[max(at)] == "":  # GPT-3's sizes have no ticks but the last
+            sizes = {x: size for x, size in at.items() if size}
+            names = [f"{size}\n{short(x)}" for x, size in sizes.items()]
+            axes.set_xticks([*sizes, max(at)], [*names, f"GPT-3\n{short(max(at))}"])
         axes.set_xlabel("parameters of the frozen model (log scale)")
     else:
-        axes.set_xticks(list(at), [f"{x:g}" for x in at])
+        axes.set_xticks(list(at), _stagger(list(at)))
         axes.set_xlabel("prompt length (tokens, log scale)")
 
 
-def _names(sizes: dict[float, str]) -> list[str]:
-    return [f"{size}\n{short(x)}" for x, size in sizes.items()]
+def _stagger(at: list[float]) -> list[str]:
+    """Labels for a log axis; one that is close to its left neighbour goes a line down."""
+    names: list[str] = []
+    for n, x in enumerate(at):
+        close = n > 0 and x / at[n - 1] < 1.6 and not names[-1].startswith("\n")
+        names.append(f"\n{x:g}" if close else f"{x:g}")
+    return names
 
 
 def short(number: float) -> str:
@@ -205,10 +221,17 @@ def _legend(matplotlib: Any, figure: Any, plot: Plot, styles: dict[str, dict[str
         hollow = {**grey, "markerfacecolor": "white"}
         entries.append(line_2d([], [], label=f"hollow: {paper_values.PAPER},\ndigitised", **hollow))
     elif by_rank and plot.paper:
+        theirs = []
         for line in plot.paper:
             style = styles[line.label] | {"markerfacecolor": "white"}
-            entries.append(line_2d([], [], label=f"{line.label} (paper)", **style))
-    figure.legend(handles=entries, loc="outside right upper", handlelength=2.8)
+            theirs.append(line_2d([], [], label=line.label, **style))
+        pairs = itertools.zip_longest(entries, theirs)  # a column each, ours above the paper's
+        entries = [entry for pair in pairs for entry in pair if entry is not None]
+    if plot.paper and not plot.comparable:
+        columns = max(len(plot.lines), 3) if by_rank else min(4, max(2, -(-len(entries) // 2)))
+        figure.legend(handles=entries, loc="outside lower center", ncols=columns, handlelength=2.8)
+    else:
+        figure.legend(handles=entries, loc="outside right upper", handlelength=2.8)
 
 
 def _seeds(counts: list[int]) -> str:
@@ -219,7 +242,7 @@ def _seeds(counts: list[int]) -> str:
 
 
 def draw_counts(counts: Sequence[Count], formats: Sequence[Format] = FORMATS) -> dict[str, bytes]:
-    """Figure 4: what each method trains, against the size; bands are prompt lengths 1 to 100."""
+    """Figure 4: what each method trains, against the size; bars are prompt lengths 1 to 100."""
     matplotlib = _matplotlib()
     with matplotlib.rc_context(_STYLE):
         figure = matplotlib.figure.Figure(figsize=(5.8, 3.3), layout="constrained")
@@ -227,23 +250,31 @@ def draw_counts(counts: Sequence[Count], formats: Sequence[Format] = FORMATS) ->
         sizes = list(paper_values.SIZES)
         xs = [paper_values.PARAMETERS[size] for size in sizes]
         styles = _assign([*dict.fromkeys(count.method for count in counts)], False)
-        for method, style in styles.items():
+        for number, (method, style) in enumerate(styles.items()):
             rows = [count for count in counts if count.method == method]
-            axes.plot(xs, [row.mean for row in rows], label=method, **style)
-            axes.fill_between(
-                xs, [r.low for r in rows], [r.high for r in rows], color=style["color"], alpha=0.15
-            )
-            theirs = paper_values.COUNTS.get(method)
-            if theirs:
-                look = {**style, "markerfacecolor": "white", "linestyle": "", "markersize": 8}
-                axes.plot(xs, theirs, zorder=1.5, **look)
+            nudged = [x * _nudge(2 * number, 2 * len(styles) - 1) for x in xs]
+            means = [row.mean for row in rows]
+            below = [row.mean - row.low for row in rows]
+            above = [row.high - row.mean for row in rows]
+            look = style | {"markersize": 4} | _BARS
+            axes.errorbar(nudged, means, yerr=(below, above), label=method, **look)
+            if theirs := paper_values.COUNTS.get(method):
+                hollow = {"markerfacecolor": "none", "linestyle": "", "markersize": 8}
+                axes.plot(nudged, theirs, **{**style, **hollow})
         axes.plot([], [], "o", color="#555555", markerfacecolor="white", markersize=8,
                   label=f"{paper_values.PAPER} (digitised)")  # fmt: skip
         axes.set(xscale="log", yscale="log", ylabel="trained parameters for a task (log scale)")
         axes.minorticks_off()
         axes.set_xticks(xs, [f"{size}\n{short(x)}" for size, x in zip(sizes, xs, strict=True)])
         axes.set_xlabel("parameters of the frozen T5 1.1 (log scale)")
-        figure.legend(loc="outside right upper", handlelength=2.8)
+        handles, labels = axes.get_legend_handles_labels()
+        order = [*range(1, len(labels)), 0]  # the paper last
+        figure.legend(
+            [handles[n] for n in order],
+            [labels[n] for n in order],
+            loc="outside right upper",
+            handlelength=2.8,
+        )
         return _save(matplotlib, figure, formats)
 
 

@@ -91,7 +91,7 @@ def plots(figure: Figure, results: Sequence[Result]) -> list[Plot]:
             family=family,
             tasks=tuple(tasks),
             lines=tuple(drawn),
-            paper=tuple(_paper_lines(figure)),
+            paper=tuple(_paper_lines(figure, comparable)),
             comparable=comparable,
             caption="",
         )
@@ -208,13 +208,17 @@ def _label(figure: Figure, key: Any) -> str:
     return figure.labels.get(key, str(key))
 
 
-def _paper_lines(figure: Figure) -> list[PaperLine]:
+def _paper_lines(figure: Figure, comparable: bool) -> list[PaperLine]:
     if figure.paper is None:
         return []
     sizes = paper_values.SIZES
     if figure.x == "prompt_length":
         return [
-            PaperLine(size, tuple((int(key), size, row[n]) for key, row in figure.paper.items()))
+            # Our sizes may have the same names and be others.
+            PaperLine(
+                size + " (paper)" * (not comparable),
+                tuple((int(key), size, row[n]) for key, row in figure.paper.items()),
+            )
             for n, size in enumerate(sizes)
         ]
     lines = [

@@ -1,6 +1,7 @@
 """Tables of results that no run has written, for the figures and the report."""
 
 import json
+import re
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -35,8 +36,8 @@ def result_row(
     **config: object,
 ) -> dict[str, object]:
     """A row of the results table as `sweep` writes it."""
-    size = model.split("@")[0].removeprefix("pocket:").removeprefix("google/t5-")
-    parameters = (POCKET | T5)[size.removesuffix("-lm-adapt").removeprefix("v1_1-")]
+    sizes = POCKET if model.startswith("pocket:") else T5
+    parameters = next(n for size, n in sizes.items() if size in re.split("[:@-]", model))
     steps = 0 if method == "design" else 1000
     run = {
         "task": trained_on or task,

@@ -1,0 +1,218 @@
+"""The tables of a report: ours, the paper's, the difference and the seeds; Markdown, LaTeX, CSV."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable, Sequence
+
+from prompt_tuning.sweep import paper_values
+from prompt_tuning.sweep.cells import T5, Cell, Result, by_size, cell, dev
+from prompt_tuning.sweep.counts import counts
+from prompt_tuning.sweep.figures import METHODS
+from prompt_tuning.sweep.lines import Plot
+
+Entry = str | int | float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """A table: floats are shown with one decimal, None as a dash."""
+
+    name: str  # of its files
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Entry, ...], ...]
+
+
+def text(entry: Entry) -> str:
+    """How an entry is shown."""
+    if entry is None:
+        return "–"
+    if isinstance(entry, float):
+        return f"{entry:.1f}"
+    return f"{entry:,}" if isinstance(entry, int) else entry
+
+
+def markdown(sheet: Sheet) -> str:
+    """A Markdown table under its title; numbers to the right."""
+    rule = ["---:" if _numeric(sheet, n) else "---" for n in range(len(sheet.header))]
+    lines = [
+        sheet.header,
+        rule,
+        *([text(e).replace("|", "\\|") for e in row] for row in sheet.rows),
+    ]
+    return f"{sheet.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def latex(sheet: Sheet) -> str:
+    """A table for the package booktabs."""
+    columns = "".join("r" if _numeric(sheet, n) else "l" for n in range(len(sheet.header)))
+    lines = [[_escape(text(entry)) for entry in row] for row in sheet.rows]
+    body = "".join(f"    {' & '.join(line)} \\\\\n" for line in lines)
+    header = " & ".join(_escape(name) for name in sheet.header)
+    return (
+        "% needs \\usepackage{booktabs}\n\\begin{table}\n  \\centering\n"
+        f"  \\caption{{{_escape(sheet.title)}}}\n  \\label{{tab:{sheet.name}}}\n"
+        f"  \\begin{{tabular}}{{{columns}}}\n    \\toprule\n    {header} \\\\\n    \\midrule\n"
+        f"{body}    \\bottomrule\n  \\end{{tabular}}\n\\end{{table}}\n"
+    )
+
+
+def as_csv(sheet: Sheet) -> str:
+    """Comma-separated values with all digits; unknown is empty."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(sheet.header)
+    writer.writerows(["" if e is None else e for e in row] for row in sheet.rows)
+    return out.getvalue()
+
+
+def _numeric(sheet: Sheet, column: int) -> bool:
+    found = [row[column] for row in sheet.rows if row[column] is not None]
+    return bool(found) and not any(isinstance(entry, str) for entry in found)
+
+
+_ESCAPES = {c: f"\\{c}" for c in "&%$#_{}"} | {
+    "\\": "\\textbackslash{}",
+    "~": "\\textasciitilde{}",
+    "^": "\\textasciicircum{}",
+    "–": "--",
+    "−": "$-$",
+    "±": "$\\pm$",
+}
+
+
+def _escape(entry: str) -> str:
+    return "".join(_ESCAPES.get(c, c) for c in entry)
+
+
+def plot_sheet(plot: Plot) -> Sheet:
+    """The numbers of a figure; the paper's beside ours only where they may be compared."""
+    theirs = {
+        (line.label, x): value
+        for line in plot.paper
+        for x, _, value in line.points
+        if plot.comparable
+    }
+    header = ["series", "size", "parameters" if plot.figure.x == "parameters" else plot.figure.x]
+    header += ["prompt length", "ours (%)", "sd", "seeds"]
+    header += ["paper (%)", "paper sd", "difference"] * plot.comparable + ["incomplete"]
+    rows: list[tuple[Entry, ...]] = []
+    for line in plot.lines:
+        for p in line.points:
+            row: list[Entry] = [line.label, p.model, int(p.x), p.length, *_entries(p.cell)]
+            if plot.comparable:
+                value = theirs.get((line.label, p.x))
+                row += _against(p.cell, value)
+            rows.append((*row, ", ".join(p.cell.missing) or None))
+    return Sheet(plot.name, plot.figure.title, tuple(header), tuple(rows))
+
+
+def _entries(scores: Cell) -> list[Entry]:
+    return [scores.mean if scores.n else None, scores.sd, scores.n]
+
+
+def _against(scores: Cell, value: paper_values.Value | None) -> list[Entry]:
+    if value is None:
+        return [None, None, None]
+    return [value.mean, value.sd, scores.mean - value.mean if scores.n else None]
+
+
+def counts_sheet() -> Sheet:
+    """Figure 4: trained parameters, ours computed and the paper's digitised."""
+    rows: list[tuple[Entry, ...]] = []
+    for c in counts():
+        theirs = paper_values.COUNTS.get(c.method)
+        paper = None if theirs is None else int(theirs[paper_values.SIZES.index(c.size)])
+        rows.append((c.method, c.size, c.low, round(c.mean), c.high, paper))
+    header = ("method", "size", "length 1", "mean of 1 to 100", "length 100", "paper, mean")
+    return Sheet("figure4", "Figure 4. Trained parameters of a task (T5 1.1)", header, tuple(rows))
+
+
+def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
+    """Tables 1 and 2: runs evaluated on another task than their own, prompt against model tuning.
+
+    The paper's values stand beside those of T5 1.1 XXL.
+    """
+    rows = [r for r in results if r.method in ("prompt", "model") and "/" in r.trained_on]
+    away = {r.trained_on for r in rows if r.task != r.trained_on}
+    shift: list[tuple[Entry, ...]] = []
+    pairs: list[tuple[Entry, ...]] = []
+    keys = {(r.model, r.family, r.trained_on, r.task, r.metric, r.split): r.parameters
+            for r in rows if r.trained_on in away}  # fmt: skip
+    for key in sorted(keys, key=lambda key: (keys[key], key[1:])):
+        model, family, source, task, metric, split = key
+        here = [r for r in rows
+                if (r.model, r.family, r.trained_on, r.task, r.metric, r.split) == key]  # fmt: skip
+        ours = [cell([r for r in here if r.method == m], [task]) for m in ("model", "prompt")]
+        both = all(c.n for c in ours)
+        delta = ours[1].mean - ours[0].mean if both else None
+        names = source.rpartition("/")[2], task.rpartition("/")[2].partition("_from_")[0]
+        paired = set(names) <= {"qqp", "mrpc"}
+        theirs = None
+        if family == T5 and model == "xxl":
+            theirs = (
+                paper_values.TRANSFER.get(names, {}).get(metric)
+                if paired
+                else paper_values.DOMAIN_SHIFT.get(names[1])
+                if metric == "f1"
+                else None
+            )
+        paper = [None] * 3 if theirs is None else [
+            theirs[0].mean, theirs[1].mean, theirs[1].mean - theirs[0].mean
+        ]  # fmt: skip
+        row = (source, task, split, model, metric,
+               *_entries(ours[0]), *_entries(ours[1]), delta, *paper)  # fmt: skip
+        (pairs if paired else shift).append(row)
+    header = (
+        *("trained on", "evaluated on", "split", "size", "metric"),
+        *("model tuning (%)", "sd", "seeds", "prompt tuning (%)", "sd", "seeds", "prompt − model"),
+        *("paper: model", "paper: prompt", "paper: prompt − model"),
+    )
+    found = [
+        Sheet("table1", "Table 1. Domain shift: zero-shot on other domains", header, tuple(shift)),
+        Sheet("table2", "Table 2. Zero-shot transfer between tasks", header, tuple(pairs)),
+    ]
+    return [sheet for sheet in found if sheet.rows]
+
+
+def settings_sheet(results: Iterable[Result]) -> Sheet | None:
+    """Every learning rate of every method, size and task that was run under several."""
+    rows: list[tuple[Entry, ...]] = []
+    for model, group in by_size(dev(results)).items():
+        cells: dict[tuple[str, int, str, bool, str], list[Result]] = {}
+        for r in group:
+            if r.method != "design":
+                key = (r.method, r.prompt_length, r.prompt_init, r.adaptation is None, r.task)
+                cells.setdefault(key, []).append(r)
+        for key, here in sorted(cells.items()):
+            rates = sorted({r.learning_rate for r in here})
+            for rate in rates if len(rates) > 1 else []:
+                scores = cell([r for r in here if r.learning_rate == rate], [key[-1]])
+                what = (METHODS.get(key[0], key[0]), key[-1], model, key[1], key[2])
+                rows.append((*what, f"{rate:g}", *_entries(scores)))
+    header = (*("method", "task", "size", "prompt length", "initialisation", "learning rate"),
+              *("score (%)", "sd", "seeds"))  # fmt: skip
+    return Sheet("settings", "Settings tried on dev", header, tuple(rows)) if rows else None
+
+
+def runs_sheet(results: Sequence[Result]) -> Sheet:
+    """Every run with its dev score."""
+    header = ("method", "task", "family", "size", "parameters", "prompt length", "initialisation",
+              "seed", "learning rate", "dev score (%)")  # fmt: skip
+    rows = tuple(
+        (
+            METHODS.get(r.method, r.method),
+            r.task,
+            r.family,
+            r.model,
+            r.parameters,
+            r.prompt_length,
+            r.prompt_init,
+            r.seed,
+            f"{r.learning_rate:g}",
+            r.value,
+        )
+        for r in sorted(dev(results), key=lambda r: (r.parameters, r.method, r.task, r.seed))
+    )
+    return Sheet("runs", "All runs", header, rows)
