@@ -97,6 +97,7 @@ COMMANDS = Group(
         "sweep": Command("Run an experiment: many runs, resumable.", "sweep", "sweep"),
         "status": Command("How far a sweep is.", "sweep", "status"),
         "results": Command("Collect and show the results of a folder.", "sweep", "results"),
+        "report": Command("Figures, tables and a page of a results folder.", "report", "report"),
         "average": Command("The SuperGLUE and GLUE averages of runs.", "average", "average"),
         "doctor": Command("Say what is wrong with a set-up.", "doctor", "doctor"),
     },

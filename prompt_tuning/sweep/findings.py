@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from prompt_tuning.sweep import figures
 from prompt_tuning.sweep.cells import Cell, read_results
-from prompt_tuning.sweep.lines import Plot, plots
+from prompt_tuning.sweep.lines import Plot, incomplete, plots
 
 
 def findings(table: pa.Table) -> str:
@@ -26,6 +26,7 @@ def findings(table: pa.Table) -> str:
     for title, figure, say in parts:
         for plot in plots(figure, results):
             if lines := say(plot):
+                lines += [f"Incomplete: {gap}." for gap in incomplete(plot)]
                 tasks = ", ".join(plot.tasks)
                 out.append(f"**{title}** ({plot.family}; {tasks})\n" + "".join(
                     f"- {line}\n" for line in lines))  # fmt: skip
@@ -60,10 +61,15 @@ def _gap(plot: Plot) -> list[str]:
     lines = [f"Model tuning minus prompt tuning (length {length}), points: {each}."]
     if len(both) > 1:
         first, last = gaps[both[0]], gaps[both[-1]]
-        verdict = "closes" if abs(last) <= 2 < first else "does not close"
+        if abs(last) <= 2 < first:
+            verdict = "it closes to 2 points or less"
+        elif first <= 2:
+            verdict = "there is no gap above 2 points at the smallest size to begin with"
+        else:
+            verdict = "it does not close to 2 points"
         lines.append(
-            f"From {both[0]} to {both[-1]} the gap goes from {first:.1f} to {last:.1f} points: it "
-            f"{verdict} (at most 2 points at the largest size, more at the smallest)."
+            f"From {both[0]} to {both[-1]} the gap goes from {first:.1f} to {last:.1f} points: "
+            f"{verdict}."
         )
     if design := cells.get("prompt design"):
         sizes = [s for s in design if s in prompt]

@@ -35,7 +35,7 @@ def text(entry: Entry) -> str:
 
 def markdown(sheet: Sheet) -> str:
     """A Markdown table under its title; numbers to the right."""
-    rule = ["---:" if _numeric(sheet, n) else "---" for n in range(len(sheet.header))]
+    rule = ["---:" if numeric(sheet, n) else "---" for n in range(len(sheet.header))]
     lines = [
         sheet.header,
         rule,
@@ -46,7 +46,7 @@ def markdown(sheet: Sheet) -> str:
 
 def latex(sheet: Sheet) -> str:
     """A table for the package booktabs."""
-    columns = "".join("r" if _numeric(sheet, n) else "l" for n in range(len(sheet.header)))
+    columns = "".join("r" if numeric(sheet, n) else "l" for n in range(len(sheet.header)))
     lines = [[_escape(text(entry)) for entry in row] for row in sheet.rows]
     body = "".join(f"    {' & '.join(line)} \\\\\n" for line in lines)
     header = " & ".join(_escape(name) for name in sheet.header)
@@ -67,7 +67,8 @@ def as_csv(sheet: Sheet) -> str:
     return out.getvalue()
 
 
-def _numeric(sheet: Sheet, column: int) -> bool:
+def numeric(sheet: Sheet, column: int) -> bool:
+    """Whether a column holds numbers only."""
     found = [row[column] for row in sheet.rows if row[column] is not None]
     return bool(found) and not any(isinstance(entry, str) for entry in found)
 

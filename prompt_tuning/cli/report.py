@@ -1,0 +1,42 @@
+"""`prompt-tuning report`: the figures, tables and findings of a results folder."""
+
+import dataclasses
+import pathlib
+from typing import Literal
+
+import tyro
+
+from prompt_tuning.errors import UserError
+from prompt_tuning.sweep.cells import read_table
+from prompt_tuning.sweep.figures import FIGURES
+from prompt_tuning.sweep.report import write_report
+from prompt_tuning.sweep.results import collect
+
+
+def report(
+    folder: tyro.conf.Positional[pathlib.Path],
+    out: pathlib.Path | None = None,
+    length: int | Literal["fixed", "best"] = "fixed",
+    tasks: tuple[str, ...] = (),
+) -> None:
+    """Draw the figures and write the tables of a results folder, as files and as one page.
+
+    Args:
+        folder: results of a sweep.
+        out: where the report goes; default: `report` in the results folder.
+        length: of the prompts in figures that do not vary it. "fixed": the longest up to 100 that
+            all models have; "best": for each model the best on dev.
+        tasks: whose scores are averaged; default: those of the benchmark with most runs.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder: name the results folder of a sweep")
+    damaged: tuple[str, ...] = ()
+    if any(folder.glob("*/result.json")):  # else a table alone, such as one of another machine
+        damaged = collect(folder).damaged
+    figures = [dataclasses.replace(figure, length=length, tasks=tasks) for figure in FIGURES]
+    table = read_table(folder)
+    page = write_report(table, out or folder / "report", figures=figures, runs=folder)
+    print((page.parent / "findings.md").read_text(encoding="utf-8"))
+    for line in damaged:
+        print(f"left out: {line}")
+    print(f"report: {page}")
