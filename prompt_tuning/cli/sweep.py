@@ -35,7 +35,7 @@ from prompt_tuning.training.run import Run
 class Options:
     """What is run, and on what."""
 
-    setting: Setting = "paper"  # the real models and data, or the miniature
+    setting: Setting | None = None  # real models, or their miniature; None: the file's default
     out: pathlib.Path | None = None  # the results folder; None: results/EXPERIMENT-SETTING
     only: tuple[str, ...] = ()  # filters: FIELD=VALUE or FIELD=[VALUE,VALUE], such as method=model
     dry_run: bool = False  # show the grid, its cost and what is done; run nothing
@@ -68,7 +68,9 @@ def sweep(
     """
     path = find_experiment(experiment)
     runs = choose(experiment_runs(path, options.setting), options.only, changes)
-    out = options.out or pathlib.Path("results") / f"{path.stem}-{options.setting}"
+    out = options.out or pathlib.Path("results") / "-".join(
+        filter(None, (path.stem, options.setting))
+    )
     sizes = Sizes(options.population, options.model_population)
     if options.dry_run:
         print(describe(runs, out, sizes))

@@ -50,6 +50,7 @@ class PromptConfig:
     position: Position = "prefix"  # paper section 2; "after_first", "suffix": the released code
     template: str | None = None  # for position "template": "{input} so {prompt}", say
     text: str | None = None  # for init "text" only
+    shots: int = 0  # training examples behind that text, inputs with targets: few-shot design
     path: str | None = None  # for init "file" only: a prompt in any readable format
     scale: float | None = None  # None: 0.5 for both uniforms (paper 3.2), 1.0 for normal (as PEFT)
     force: bool = False  # take the rows of a file that was tuned on another base

@@ -11,12 +11,13 @@ import numpy as np
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.hf_config import config_from_hf
+from prompt_tuning.t5.load import pocket_folder
 from prompt_tuning.t5.model import count_params, param_shapes
 from prompt_tuning.training.run import Run
 
 # Examples of a dev split whose size is not known before it is read.
 DEV_EXAMPLES = 500
-_SIZE = re.compile(rf"t5.*\b({'|'.join(sorted(SIZES, key=len, reverse=True))})\b")
+_SIZE = re.compile(rf"t5.*[-_]({'|'.join(sorted(SIZES, key=len, reverse=True))})\b")
 
 
 @functools.lru_cache(maxsize=256)
@@ -25,7 +26,8 @@ def model_config(model: str) -> T5Config | None:
     if model.startswith("random:"):
         return SIZES.get(model.removeprefix("random:"))
     try:
-        file = pathlib.Path(model).expanduser() / "config.json"
+        folder = pocket_folder(model) if model.startswith("pocket:") else pathlib.Path(model)
+        file = folder.expanduser() / "config.json"
         return config_from_hf(json.loads(file.read_text(encoding="utf-8")), str(file))
     except (OSError, ValueError, UserError):
         pass

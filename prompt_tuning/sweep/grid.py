@@ -18,7 +18,8 @@ from prompt_tuning.tasks.mixture import MIXTURES
 from prompt_tuning.training.loop import population_key
 from prompt_tuning.training.run import Run
 
-Setting = Literal["paper", "pocket"]
+# The real models and data, their miniature, and more of the miniature.
+Setting = Literal["paper", "pocket", "full"]
 
 HERE = pathlib.Path(__file__).resolve().parent.parent.parent / "experiments"
 
@@ -71,11 +72,12 @@ def load_experiment(path: pathlib.Path) -> ModuleType:
     return module
 
 
-def experiment_runs(path: pathlib.Path, setting: str) -> list[Run]:
-    """The runs of a file in one of its settings, each once."""
-    if setting not in get_args(Setting):
+def experiment_runs(path: pathlib.Path, setting: Setting | None = None) -> list[Run]:
+    """The runs of a file in one of its settings (None: its own default), each once."""
+    make = load_experiment(path).runs
+    if setting is not None and setting not in get_args(Setting):
         raise unknown("setting", setting, get_args(Setting))
-    return distinct(load_experiment(path).runs(setting))
+    return distinct(make() if setting is None else make(setting))
 
 
 def distinct(runs: Iterable[Run]) -> list[Run]:

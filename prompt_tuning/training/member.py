@@ -7,6 +7,7 @@ import logging
 import math
 import pathlib
 import shutil
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +24,7 @@ from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.t5.model import count_params
 from prompt_tuning.tasks.base import Scores, Task
 from prompt_tuning.tasks.mixture import draw
-from prompt_tuning.training.batches import example_numbers
+from prompt_tuning.training.batches import example_numbers, permutation
 from prompt_tuning.training.data import SharedData, TrainingData
 from prompt_tuning.training.records import append_jsonl, environment
 from prompt_tuning.training.run import Run
@@ -256,5 +257,25 @@ def _text_format(run: Run) -> str:
 
 def initial_prompt(run: Run, task: Task, t5: FrozenT5) -> Prompt:
     """The prompt that a run starts from."""
-    config = dataclasses.asdict(run.prompt)
+    config: dict[str, Any] = dataclasses.asdict(run.prompt)
+    if shots := config.pop("shots"):
+        config["text"] = " ".join([config["text"] or "", *shown_examples(run, task, shots)]).strip()
     return init_prompt(t5, **config, seed=run.seed, labels=task.prompt_words)
+
+
+def shown_examples(run: Run, task: Task, count: int) -> list[str]:
+    """Training examples as texts, input and target, in the run's template: few-shot design.
+
+    The first ones of a seeded order; labels take turns, so that each is shown as often.
+    """
+    examples = task.load(run.train_split)
+    order = [examples[n] for n in permutation(run.seed, 0, len(examples))]
+    rank: dict[str, int] = defaultdict(int)  # how many of its label came before
+    turns = []
+    for example in order:
+        label = example.target if task.labels else ""
+        turns.append((rank[label], example))
+        rank[label] += 1
+    chosen = [example for _, example in sorted(turns, key=lambda turn: turn[0])[:count]]
+    template = (run.prompt.template or "{input}").replace("{prompt}", "")
+    return [f"{template.replace('{input}', e.input).strip()} {e.target}" for e in chosen]

@@ -88,6 +88,8 @@ class Run:
             )
         if self.packing and self.micro_batches > 1:
             raise UserError("packing and micro_batches exclude each other: choose one")
+        if self.prompt.shots < 0 or (self.prompt.shots and self.prompt.init != "text"):
+            raise UserError("shots must be 0 or more, and are for initialiser 'text'")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be in [0, 1), not {self.dropout}")
 

@@ -23,7 +23,7 @@ from prompt_tuning.tasks.mixture import mix
 from prompt_tuning.training import checkpoint, records
 from prompt_tuning.training.data import SharedData
 from prompt_tuning.training.loop import train
-from prompt_tuning.training.member import Member, initial_prompt, load_result
+from prompt_tuning.training.member import Member, initial_prompt, load_result, shown_examples
 from prompt_tuning.training.optimizer import OptimizerConfig
 from prompt_tuning.training.population import Population
 from prompt_tuning.training.run import Run, model_tuning, paper, released
@@ -425,3 +425,21 @@ def test_a_mixture_draws_its_tasks_by_weight(toy_run, tmp_path, monkeypatch):
     assert 0.5 < share < 0.95
     result = train(run, tmp_path, quiet=True)
     assert set(result.metrics) == {"toy accuracy", "again accuracy", "average"}
+
+
+def test_a_few_shot_prompt_is_the_examples_in_front(toy_run, tmp_path):
+    config = PromptConfig(length=None, init="text", text="so it was", shots=3,
+                          position="template", template="{prompt} {input} it was")  # fmt: skip
+    run = toy_run(steps=0, prompt=config)
+    task, t5 = run.get_task(), load_t5(run.model)
+    shown = shown_examples(run, task, 4)
+    answers = [text.rpartition(" ")[2] for text in shown]
+    assert sorted(answers) == ["no", "no", "yes", "yes"]  # each label as often
+    known = {f"{e.input} it was {e.target}" for e in task.load("train")}
+    assert set(shown) <= known
+    result = train(run, tmp_path, quiet=True)
+    ids = t5.tokenizer.encode(" ".join(["so it was", *shown[:3]]))
+    table = np.asarray(t5.params["token_embedder"]["embedding"])
+    np.testing.assert_array_equal(result.prompt.array, table[np.array(ids)])
+    with pytest.raises(UserError, match="shots"):
+        toy_run(prompt=PromptConfig(shots=3))
