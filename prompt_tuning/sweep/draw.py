@@ -129,10 +129,10 @@ def _styles(plot: Plot) -> dict[str, dict[str, Any]]:
     ours, theirs = [line.label for line in plot.lines], [line.label for line in plot.paper]
     ordered = plot.figure.series in ("prompt_length", "adaptation", "model")
     if plot.figure.series == "model":  # sizes correspond by rank only
-        return _assign(ours, ordered) | _assign(theirs, ordered)
+        return assign(ours, ordered) | assign(theirs, ordered)
     if plot.figure.series == "method":  # the paper's order, whichever methods are there
-        return _assign([*dict.fromkeys([*plot.figure.labels.values(), *ours])], False)
-    return _assign(
+        return assign([*dict.fromkeys([*plot.figure.labels.values(), *ours])], False)
+    return assign(
         [*dict.fromkeys([*theirs, *ours] if not ordered else _merge(ours, theirs))], ordered
     )
 
@@ -147,7 +147,8 @@ def _merge(ours: list[str], theirs: list[str]) -> list[str]:
     return sorted({*ours, *theirs}, key=number)
 
 
-def _assign(labels: Sequence[str], ordered: bool) -> dict[str, dict[str, Any]]:
+def assign(labels: Sequence[str], ordered: bool) -> dict[str, dict[str, Any]]:
+    """A colour, marker and dash for each label."""
     palette: Sequence[Any] = _OKABE_ITO
     if ordered:
         viridis = _matplotlib().colormaps["viridis"]
@@ -249,7 +250,7 @@ def draw_counts(counts: Sequence[Count], formats: Sequence[Format] = FORMATS) ->
         axes = figure.subplots()
         sizes = list(paper_values.SIZES)
         xs = [paper_values.PARAMETERS[size] for size in sizes]
-        styles = _assign([*dict.fromkeys(count.method for count in counts)], False)
+        styles = assign([*dict.fromkeys(count.method for count in counts)], False)
         for number, (method, style) in enumerate(styles.items()):
             rows = [count for count in counts if count.method == method]
             nudged = [x * _nudge(2 * number, 2 * len(styles) - 1) for x in xs]

@@ -1,35 +1,44 @@
 """What a table of results says about the paper's findings, in a few lines of text."""
 
 import statistics
+from collections.abc import Sequence
 
 import pyarrow as pa
 
-from prompt_tuning.sweep import figures
 from prompt_tuning.sweep.cells import Cell, read_results
+from prompt_tuning.sweep.figures import (
+    FIGURES,
+    INITIALISATION,
+    LENGTH_BY_SIZE,
+    OBJECTIVE,
+    SCALE,
+    Figure,
+)
 from prompt_tuning.sweep.lines import Plot, incomplete, plots
 
 
-def findings(table: pa.Table) -> str:
+def findings(table: pa.Table, figures: Sequence[Figure] = FIGURES) -> str:
     """Markdown: what was found, as far as the table has the runs for it. Says so where it has none.
 
     (a) the gap between model and prompt tuning, (b) prompt length, (c) initialisation, (d) LM
-    adaptation; every number is a mean over the seeds that have all tasks.
+    adaptation; every number is a mean over the seeds that have all tasks. `figures` says what is
+    averaged.
     """
     results = read_results(table)
-    parts = [
-        ("Model tuning against prompt tuning", figures.SCALE, _gap),
-        ("Prompt length", figures.LENGTH_BY_SIZE, _length),
-        ("Initialisation", figures.INITIALISATION, _initialisation),
-        ("LM adaptation", figures.OBJECTIVE, _adaptation),
-    ]
+    says = {
+        SCALE.name: ("Model tuning against prompt tuning", _gap),
+        LENGTH_BY_SIZE.name: ("Prompt length", _length),
+        INITIALISATION.name: ("Initialisation", _initialisation),
+        OBJECTIVE.name: ("LM adaptation", _adaptation),
+    }
     out = []
-    for title, figure, say in parts:
-        for plot in plots(figure, results):
+    for figure in figures:
+        title, say = says.get(figure.name, ("", None))
+        for plot in plots(figure, results) if say else []:
             if lines := say(plot):
                 lines += [f"Incomplete: {gap}." for gap in incomplete(plot)]
-                tasks = ", ".join(plot.tasks)
-                out.append(f"**{title}** ({plot.family}; {tasks})\n" + "".join(
-                    f"- {line}\n" for line in lines))  # fmt: skip
+                items = "".join(f"- {line}\n" for line in lines)
+                out.append(f"**{title}** ({plot.family}; {', '.join(plot.tasks)})\n{items}")
     return "\n".join(out) or "The table has too few runs to compare anything.\n"
 
 

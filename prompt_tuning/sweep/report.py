@@ -63,7 +63,7 @@ def write_report(
     settings = tables.settings_sheet(results)
     sheets += [settings] if settings else []
     sheets += [tables.counts_sheet(), tables.runs_sheet(results)]
-    found = findings(table)
+    found = findings(table, figures)
     for name, _, files in drawings:
         for form, data in files.items():
             write_file(out / "figures" / f"{name}.{form}", data)
