@@ -21,7 +21,7 @@ from typing import Any
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import POCKET_MODELS, load_t5, save_t5
-from prompt_tuning.tasks.pocket import VERSION, document
+from prompt_tuning.tasks.pocket import TOKENIZER, VERSION, document
 from prompt_tuning.training.corpus import TextConfig, load_corpus
 from prompt_tuning.training.model_card import file_hashes, write_card
 from prompt_tuning.training.optimizer import OptimizerConfig
@@ -30,7 +30,7 @@ from prompt_tuning.training.pretraining import Pretraining
 from prompt_tuning.training.validation import Validation
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TEXT = TextConfig(documents=700_000, held_out=1000, seed=1)
+TEXT = TextConfig(documents=450_000, held_out=1000, seed=1)
 WARMUP = 200  # steps
 SHARD_BYTES = 4_000_000  # no file of the repository is above 5 MB
 
@@ -64,13 +64,12 @@ class Size:
 
 
 # Smaller models take larger rates. In bfloat16 the package may hold 25 MB; one xl is 11 of them.
-KEEP = (200, 400, 1000, 2000)
 SIZES = {
-    "xs": Size(16, 2, 8, 32, 1e-2, 6000, 5e-3, 4000, KEEP, (0, *KEEP)),
-    "s": Size(32, 2, 16, 64, 8e-3, 6000, 4e-3, 4000, KEEP, (0, *KEEP)),
-    "b": Size(64, 2, 16, 128, 5e-3, 6000, 3e-3, 4000, KEEP, (0, *KEEP)),
-    "l": Size(128, 3, 32, 256, 3e-3, 6000, 2e-3, 4000, KEEP, (0,)),
-    "xl": Size(256, 3, 64, 512, 2e-3, 6000, 1e-3, 4000, KEEP, ()),
+    "xs": Size(16, 2, 8, 32, 1e-2, 2000, 1e-2, 3000, (150, 300, 750, 1500), (0, 300, 1500)),
+    "s": Size(32, 2, 16, 64, 8e-3, 2000, 8e-3, 3000, (150, 300, 750, 1500), (0, 300, 1500)),
+    "b": Size(64, 2, 16, 128, 5e-3, 2000, 5e-3, 3000, (150, 300, 750, 1500), (0, 300, 1500)),
+    "l": Size(128, 3, 32, 256, 3e-3, 2000, 3e-3, 2500, (125, 250, 625, 1250), (0,)),
+    "xl": Size(256, 3, 64, 512, 2.5e-3, 1100, 2.5e-3, 1500, (75, 150, 375, 750), ()),
 }
 
 
@@ -83,9 +82,9 @@ def pretraining(name: str) -> Pretraining:
     """Span corruption from scratch."""
     size = SIZES[name]
     return Pretraining(
-        name=f"pocket-{name}",
+        name=name,
         architecture=size.architecture,
-        tokenizer="pocket",
+        tokenizer=str(TOKENIZER),
         steps=size.steps,
         **_shared(size.learning_rate),
     )
@@ -95,7 +94,7 @@ def adaptation(name: str, start: pathlib.Path) -> Pretraining:
     """The prefix language model, from the result of span corruption."""
     size = SIZES[name]
     return Pretraining(
-        name=f"pocket-{name}",
+        name=name,
         start=str(start),
         objective="prefix_lm",
         steps=size.adaptation_steps,
@@ -119,6 +118,7 @@ def _shared(learning_rate: float) -> dict[str, Any]:
         "text": TEXT,
         "length": 128,
         "batch_size": 32,
+        "eval_every": 500,
         "optimizer": optimizer,
         "z_loss": 1e-4,
         "dtype": "bfloat16",
@@ -163,6 +163,7 @@ def install(models: Mapping[str, pathlib.Path], target: pathlib.Path = POCKET_MO
         card = json.loads((fresh / "model_card.json").read_text(encoding="utf-8"))
         card |= {
             "name": f"pocket:{name}",
+            "command": _command(name.partition("@")[0]),
             "validation_loss": measured["loss"],
             "validation_accuracy": measured["accuracy"],
             "sha256": file_hashes(fresh),
