@@ -28,6 +28,8 @@ def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recipe, "SIZES", {"xs": tiny})
     monkeypatch.setattr(recipe, "TEXT", TextConfig(documents=300, held_out=30))
     monkeypatch.setattr(recipe, "WARMUP", 1)
+    small, shared = {"length": 32, "batch_size": 4, "eval_batches": 1}, recipe._shared
+    monkeypatch.setattr(recipe, "_shared", lambda rate: shared(rate) | small)
     monkeypatch.setattr(recipe, "SHARD_BYTES", 10_000)
     monkeypatch.setattr(load, "POCKET_MODELS", tmp_path / "package")
     words = ["--out", str(tmp_path / "out"), "--quiet", "--install", str(tmp_path / "package")]
