@@ -152,7 +152,7 @@ def assign(labels: Sequence[str], ordered: bool) -> dict[str, dict[str, Any]]:
     palette: Sequence[Any] = _OKABE_ITO
     if ordered:
         viridis = _matplotlib().colormaps["viridis"]
-        palette = [viridis(0.9 * n / max(1, len(labels) - 1)) for n in range(len(labels))]
+        palette = [viridis(0.85 * n / max(1, len(labels) - 1)) for n in range(len(labels))]
     return {
         label: {
             "color": palette[n % len(palette)],

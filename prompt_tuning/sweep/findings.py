@@ -33,8 +33,10 @@ def findings(table: pa.Table, figures: Sequence[Figure] = FIGURES) -> str:
     }
     out = []
     for figure in figures:
-        title, say = says.get(figure.name, ("", None))
-        for plot in plots(figure, results) if say else []:
+        if figure.name not in says:
+            continue
+        title, say = says[figure.name]
+        for plot in plots(figure, results):
             if lines := say(plot):
                 lines += [f"Incomplete: {gap}." for gap in incomplete(plot)]
                 items = "".join(f"- {line}\n" for line in lines)

@@ -36,11 +36,9 @@ def text(entry: Entry) -> str:
 def markdown(sheet: Sheet) -> str:
     """A Markdown table under its title; numbers to the right."""
     rule = ["---:" if numeric(sheet, n) else "---" for n in range(len(sheet.header))]
-    lines = [
-        sheet.header,
-        rule,
-        *([text(e).replace("|", "\\|") for e in row] for row in sheet.rows),
-    ]
+    shown = [sheet.header, *([text(entry) for entry in row] for row in sheet.rows)]
+    lines = [[word.replace("|", "\\|") for word in line] for line in shown]
+    lines.insert(1, rule)
     return f"{sheet.title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
