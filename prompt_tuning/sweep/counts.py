@@ -9,7 +9,7 @@ from collections.abc import Callable
 from prompt_tuning.sweep import paper_values
 from prompt_tuning.t5.config import SIZES, T5Config
 
-LENGTHS = range(1, 101)  # the band of the paper's Figure 4
+LENGTHS = range(1, 101)  # the range of the paper's Figure 4
 HIDDEN = 512  # of prefix tuning's reparameterising network (Li & Liang 2021, table-to-text)
 LABELS = 2  # class vectors of WARP (Hambardzumyan et al. 2021): a binary task
 BOTTLENECK = 64  # of adapters (Houlsby et al. 2019)
@@ -85,7 +85,7 @@ def counts() -> list[Count]:
 
 CAPTION = (
     "Figure 4. Parameters trained for one task, computed for T5 1.1: lines are means over prompt "
-    "lengths 1 to 100, bands go from length 1 to 100. Prefix tuning: keys and values of the "
+    "lengths 1 to 100, bars go from length 1 to 100. Prefix tuning: keys and values of the "
     "encoder's layers; reparameterised: made by a network with "
     f"{HIDDEN} hidden units while training. WARP: the prompt and {LABELS} class vectors. "
     f"Adapters: two of width {BOTTLENECK} in every layer. Hollow: {paper_values.PAPER}, digitised."
