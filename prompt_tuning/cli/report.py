@@ -9,6 +9,7 @@ import tyro
 from prompt_tuning.errors import UserError
 from prompt_tuning.sweep.cells import read_table
 from prompt_tuning.sweep.figures import FIGURES
+from prompt_tuning.sweep.grid import find_experiment, load_experiment
 from prompt_tuning.sweep.report import write_report
 from prompt_tuning.sweep.results import collect
 
@@ -18,6 +19,7 @@ def report(
     out: pathlib.Path | None = None,
     length: int | Literal["fixed", "best"] = "fixed",
     tasks: tuple[str, ...] = (),
+    experiment: str | None = None,
 ) -> None:
     """Draw the figures and write the tables of a results folder, as files and as one page.
 
@@ -27,6 +29,7 @@ def report(
         length: of the prompts in figures that do not vary it. "fixed": the longest up to 100 that
             all models have; "best": for each model the best on dev.
         tasks: whose scores are averaged; default: those of the benchmark with most runs.
+        experiment: a file of experiments/, or its name, whose own FIGURE or FIGURES are drawn too.
     """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder: name the results folder of a sweep")
@@ -34,6 +37,10 @@ def report(
     if any(folder.glob("*/result.json")):  # else a table alone, such as one of another machine
         damaged = collect(folder).damaged
     figures = [dataclasses.replace(figure, length=length, tasks=tasks) for figure in FIGURES]
+    if experiment is not None:
+        module = load_experiment(find_experiment(experiment))
+        own = (*getattr(module, "FIGURES", ()), getattr(module, "FIGURE", None))
+        figures += [figure for figure in own if figure is not None and figure not in FIGURES]
     table = read_table(folder)
     page = write_report(table, out or folder / "report", figures=figures, runs=folder)
     print((page.parent / "findings.md").read_text(encoding="utf-8"))

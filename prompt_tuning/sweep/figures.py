@@ -55,13 +55,15 @@ class Figure:
     # Prompt length where it is not varied. "fixed": the longest up to the paper's 100 that every
     # size has; "best": of each size the one with the highest mean.
     length: int | Literal["fixed", "best"] = "fixed"
-    tasks: tuple[str, ...] = ()  # averaged; empty: those of the benchmark with most runs
+    # Averaged; empty: the trained tasks of the benchmark with most runs, and for an ablation those
+    # on which every value was run.
+    tasks: tuple[str, ...] = ()
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)  # value -> legend
 
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """Scores of runs on another task than the one they were trained on: trained -> evaluated."""
+    """A table of the paper. The report prints those that the results have the runs for."""
 
     name: str
     title: str
@@ -109,10 +111,10 @@ ADAPTATION = Figure(
 )
 FACTORING = Figure(
     "factoring",
-    "Prompt length with and without Adafactor's factoring from 128 rows on (not in the paper)",
+    "Prompt length with and without Adafactor's factoring of long prompts (not in the paper)",
     series="factored",
     x="prompt_length",
-    labels={"True": "factored from 128 rows on", "False": "never factored"},
+    labels={"True": "long prompts factored", "False": "never factored"},
 )
 FIGURES = (SCALE, LENGTH, LENGTH_BY_SIZE, INITIALISATION, OBJECTIVE, ADAPTATION, FACTORING)
 

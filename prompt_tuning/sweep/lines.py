@@ -1,4 +1,4 @@
-"""What a figure shows, as numbers: its lines, the paper's lines, and the caption."""
+"""What a figure shows, as numbers, and its caption."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,7 +18,10 @@ from prompt_tuning.sweep.cells import (
     usual,
 )
 from prompt_tuning.sweep.figures import INITS, METHODS, Figure
-from prompt_tuning.sweep.paper_values import Value
+from prompt_tuning.sweep.paper_lines import PaperLine, label, paper_lines
+
+# Series of which one value is the default, with more runs than the others.
+ABLATIONS = ("prompt_init", "objective", "adaptation", "factored")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +40,6 @@ class Line:
 
     label: str
     points: tuple[Point, ...]
-
-
-@dataclasses.dataclass(frozen=True)
-class PaperLine:
-    """A line of the paper: x, size ("" for GPT-3) and value."""
-
-    label: str
-    points: tuple[tuple[float, str, Value], ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +73,9 @@ def plots(figure: Figure, results: Sequence[Result]) -> list[Plot]:
         ours = [r for r in results if r.family == family]
         tasks = figure.tasks or suite(ours)
         rows = _select(figure, [r for r in dev(ours) if r.task in tasks])
+        if not figure.tasks and figure.series in ABLATIONS:
+            tasks = _common_tasks(figure, rows, tasks)
+            rows = [r for r in rows if r.task in tasks]
         drawn = _lines(figure, rows, tasks)
         needed = 1 if figure.series in ("method", "model") else 2
         across = {p.x for line in drawn for p in line.points}
@@ -91,12 +89,21 @@ def plots(figure: Figure, results: Sequence[Result]) -> list[Plot]:
             family=family,
             tasks=tuple(tasks),
             lines=tuple(drawn),
-            paper=tuple(_paper_lines(figure, comparable)),
+            paper=tuple(paper_lines(figure, comparable)),
             comparable=comparable,
             caption="",
         )
         found.append(dataclasses.replace(plot, caption=_caption(plot, rows)))
     return found
+
+
+def _common_tasks(figure: Figure, rows: list[Result], tasks: Sequence[str]) -> tuple[str, ...]:
+    """The tasks on which every value of the series was run: the default is often run on more."""
+    known: dict[Any, set[str]] = {}
+    for r in rows:
+        known.setdefault(_key(figure.series, r), set()).add(r.task)
+    common = set.intersection(*known.values()) if known else set()
+    return tuple(task for task in tasks if task in common) or tuple(tasks)
 
 
 def _select(figure: Figure, results: list[Result]) -> list[Result]:
@@ -105,6 +112,10 @@ def _select(figure: Figure, results: list[Result]) -> list[Result]:
     prompts = [r for r in results if r.method == "prompt"]
     full = not prompts or any(r.adaptation is None for r in prompts)
     adapted = None if full else usual(prompts, lambda r: r.adaptation)
+    # The paper's model tuning starts from T5 before adaptation, its prompts from adapted models.
+    tuned = usual(
+        [r for r in results if r.method in ("model", "multitask")], lambda r: r.adaptation
+    )
     init = _usual_init(prompts)
     position = usual(prompts, lambda r: r.position)
 
@@ -114,8 +125,10 @@ def _select(figure: Figure, results: list[Result]) -> list[Result]:
         if "objective" in varied:
             if r.adaptation not in (0, None):
                 return False
-        elif "adaptation" not in varied and r.adaptation != adapted:
-            return False
+        elif "adaptation" not in varied:
+            wanted = tuned if r.method in ("model", "multitask") else adapted
+            if r.adaptation != wanted:
+                return False
         return r.method != "prompt" or (
             ("prompt_init" in varied or r.prompt_init == init)
             and r.position == position
@@ -155,7 +168,7 @@ def _lines(figure: Figure, rows: list[Result], tasks: Sequence[str]) -> list[Lin
             for x in sorted({_key(figure.x, r) for r in group}):
                 here = [r for r in group if _key(figure.x, r) == x]
                 points.append(_point(figure, model, x, here, tasks))
-        lines.append(Line(_label(figure, key), tuple(points)))
+        lines.append(Line(label(figure, key), tuple(points)))
     return lines
 
 
@@ -198,43 +211,6 @@ def _order(figure: Figure, key: Any, rows: list[Result]) -> Any:
         return key
     # Full adaptation last; "span corruption" before "LM adaptation", "True" before "False".
     return float("inf") if key is None else [-ord(key[0])]
-
-
-def _label(figure: Figure, key: Any) -> str:
-    if figure.series == "prompt_length":
-        return f"{key} token" if int(key) == 1 else f"{key} tokens"
-    if figure.series == "adaptation":
-        return "full adaptation" if key is None else f"{int(key):,} steps"
-    return figure.labels.get(key, str(key))
-
-
-def _paper_lines(figure: Figure, comparable: bool) -> list[PaperLine]:
-    if figure.paper is None:
-        return []
-    sizes = paper_values.SIZES
-    if figure.x == "prompt_length":
-        return [
-            # Our sizes may have the same names and be others.
-            PaperLine(
-                size + " (paper)" * (not comparable),
-                tuple((int(key), size, row[n]) for key, row in figure.paper.items()),
-            )
-            for n, size in enumerate(sizes)
-        ]
-    lines = [
-        PaperLine(
-            _label(figure, key),
-            tuple(
-                (paper_values.PARAMETERS[size], size, value)
-                for size, value in zip(sizes, row, strict=True)
-            ),
-        )
-        for key, row in figure.paper.items()
-    ]
-    if figure.series == "method":
-        gpt3 = tuple((x, "", value) for x, value in paper_values.GPT3.items())
-        lines.append(PaperLine("prompt design", gpt3))
-    return lines
 
 
 def incomplete(plot: Plot) -> list[str]:

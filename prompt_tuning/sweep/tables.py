@@ -192,7 +192,16 @@ def settings_sheet(results: Iterable[Result]) -> Sheet | None:
                 rows.append((*what, f"{rate:g}", *_entries(scores)))
     header = (*("method", "task", "size", "prompt length", "initialisation", "learning rate"),
               *("score (%)", "sd", "seeds"))  # fmt: skip
-    return Sheet("settings", "Settings tried on dev", header, tuple(rows)) if rows else None
+    return (
+        Sheet(
+            "settings",
+            "Learning rates tried on dev, each with the best of its other settings",
+            header,
+            tuple(rows),
+        )
+        if rows
+        else None
+    )
 
 
 def runs_sheet(results: Sequence[Result]) -> Sheet:

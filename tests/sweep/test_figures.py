@@ -199,10 +199,36 @@ def test_factoring_is_compared_at_one_size():
     ]  # fmt: skip
     (plot,) = plots(figures.FACTORING, results_of(*rows))
     assert [(line.label, [p.x for p in line.points]) for line in plot.lines] == [
-        ("factored from 128 rows on", [100, 150]),
+        ("long prompts factored", [100, 150]),
         ("never factored", [150]),
     ]
     assert {p.model for line in plot.lines for p in line.points} == {"s"}
+
+
+def test_ablations_average_the_tasks_that_all_values_know():
+    rows = [
+        result_row("pocket:xs", f"a/{task}", 50.0, init=init)
+        for init, tasks in (("class_labels", "xyz"), ("uniform", "xy"))
+        for task in tasks
+    ]
+    results = results_of(*rows)
+    (plot,) = plots(figures.INITIALISATION, results)
+    assert plot.tasks == ("a/x", "a/y")
+    assert not incomplete(plot)
+    assert plots(figures.SCALE, results)[0].tasks == ("a/x", "a/y", "a/z")
+
+
+def test_model_tuning_may_start_from_unadapted_models():
+    rows = [
+        result_row("google/t5-base-lm-adapt", "a/x", 60.0),
+        result_row("google/t5-v1_1-base", "a/x", 20.0),
+        result_row("google/t5-v1_1-base", "a/x", 70.0, method="model"),
+    ]
+    (plot,) = plots(figures.SCALE, results_of(*rows))
+    assert [(line.label, line.points[0].cell.mean) for line in plot.lines] == [
+        ("prompt tuning", 60.0),
+        ("model tuning", 70.0),
+    ]
 
 
 def test_best_length_of_each_size(pocket_study):

@@ -77,6 +77,21 @@ def test_a_report_is_the_same_twice(tmp_path):
         assert again.read_bytes() == path.read_bytes()
 
 
+def test_an_experiment_may_bring_a_figure(tmp_path):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    pyarrow.parquet.write_table(SMALL, folder / "results.parquet")
+    file = tmp_path / "experiments" / "mine.py"
+    file.parent.mkdir()
+    file.write_text(
+        "from prompt_tuning.sweep.figures import Figure\n"
+        "FIGURE = Figure('mine', 'A figure of my own', series='method')\n"
+        "def runs(setting='paper'):\n    return []\n"
+    )
+    assert main(["report", str(folder), "--experiment", str(file)]) == 0
+    assert (folder / "report" / "figures" / "mine.pdf").is_file()
+
+
 def test_tables_survive_odd_text():
     sheet = Sheet("odd", "100 % & more", ("a|b", "n"), (("x_1|{y}", 1.25), ("–", None)))
     assert markdown(sheet).splitlines()[2:] == [
