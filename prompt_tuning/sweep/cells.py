@@ -129,7 +129,8 @@ def split_model(name: str) -> tuple[str, str, int | None]:
     if name.startswith("pocket:"):
         size, _, steps = name.removeprefix("pocket:").partition("@")
         return POCKET, size, int(steps) if steps.isdigit() else None
-    last = name.rstrip("/").split("/")[-1].lower().replace("_", "-").replace(".", "-")
+    last_part = name.rstrip("/").split("/")[-1]
+    last = last_part.lower().replace("_", "-").replace(".", "-")
     size = re.search(r"(?:^|-)(small|base|large|xl|xxl)(?:-|$)", last)
     if size and re.match(r"t5-(v?1-1-)?", last):
         steps = re.search(r"-lm-?(?:adapt|(\d+)k)", last)
@@ -137,7 +138,8 @@ def split_model(name: str) -> tuple[str, str, int | None]:
             return T5, size[1], None
         if steps or re.match(r"t5-v?1-1-", last):
             return T5, size[1], 1000 * int(steps[1]) if steps else 0
-    return OTHER, name, None
+    # A hub id stays whole; of a folder, the last part says enough.
+    return OTHER, name if name.count("/") == 1 and name[0].isalnum() else last_part, None
 
 
 def dev(results: Iterable[Result]) -> list[Result]:

@@ -174,6 +174,8 @@ def _scale_x(axes: Any, plot: Plot, points: list[tuple[float, str]]) -> None:
     axes.margins(x=0.07)
     axes.minorticks_off()
     at = dict(sorted(points))
+    if len(at) == 1:  # an axis around a single point
+        axes.set_xlim(min(at) / 3, max(at) * 3)
     if plot.figure.x == "parameters":
         axes.set_xticks(list(at), [f"{size}\n{short(x)}" if size else "" for x, size in at.items()])
         if at[max(at)] == "":  # GPT-3's sizes have no ticks but the last

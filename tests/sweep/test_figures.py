@@ -77,6 +77,7 @@ def test_every_series_of_the_paper_has_all_sizes():
         ("models/t5_1_1_lm10k_large/", ("T5 1.1", "large", 10_000)),
         ("t5-base", ("other models", "t5-base", None)),
         ("google/flan-t5-xl", ("other models", "google/flan-t5-xl", None)),
+        ("/data/models/tiny/", ("other models", "tiny", None)),
         ("google/mt5-base", ("other models", "google/mt5-base", None)),
     ],
 )
