@@ -14,6 +14,7 @@ from prompt_tuning.sweep.grid import (
     Sizes,
     as_folder,
     choose,
+    experiment_evaluations,
     experiment_runs,
     find_experiment,
     method_of,
@@ -78,6 +79,7 @@ def sweep(
     found = sweep_runs(
         runs,
         out,
+        experiment_evaluations(path, runs),
         experiment=path.stem,
         executor=options.executor,
         sizes=sizes,

@@ -113,6 +113,20 @@ def label_persistence(
     return tuple(found)
 
 
+def tightness(neighbours: Neighbours, t5: FrozenT5) -> np.ndarray:
+    """How alike the neighbours of each row are: mean cosine between all pairs, float32 [P].
+
+    The paper says that trained prompts' neighbours "form tight clusters" and random vectors' do
+    not, without a number; this is one. Needs at least two neighbours.
+    """
+    table = t5.params["token_embedder"]["embedding"]
+    rows_PKD = np.asarray(table[neighbours.ids.astype(np.int32)], np.float32)
+    P, K, D = rows_PKD.shape
+    unit_PKD = _unit(rows_PKD.reshape(P * K, D)).reshape(P, K, D)
+    sums_P = np.square(unit_PKD.sum(axis=1)).sum(axis=-1)  # over all pairs, each with itself too
+    return (sums_P - K) / (K * (K - 1))
+
+
 def _closeness(prompt_PD: np.ndarray, chunk_CD: np.ndarray, metric: str) -> np.ndarray:
     """Scores [P, C], larger = nearer; "euclidean" gives |p|^2 - |p - e|^2, which ranks alike."""
     if metric == "cosine":

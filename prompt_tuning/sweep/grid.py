@@ -80,6 +80,12 @@ def experiment_runs(path: pathlib.Path, setting: Setting | None = None) -> list[
     return distinct(make() if setting is None else make(setting))
 
 
+def experiment_evaluations(path: pathlib.Path, runs: Sequence[Run]) -> list[Any]:
+    """What a file does with these runs once they are trained (`evaluations.Evaluation`)."""
+    make = getattr(load_experiment(path), "evaluations", None)
+    return [] if make is None else list(make(runs))
+
+
 def distinct(runs: Iterable[Run]) -> list[Run]:
     """The runs in order, without repetition."""
     return list({run.id: run for run in runs}.values())

@@ -15,6 +15,7 @@ from typing import Any
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_json
+from prompt_tuning.sweep.evaluations import Evaluation
 from prompt_tuning.sweep.status import FAILED, failure, last_holder
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.sweep.work import work
@@ -36,6 +37,7 @@ def sweep_local(
     populations: Sequence[Sequence[Run]],
     out: pathlib.Path,
     watch: Watch,
+    evaluations: Sequence[Evaluation] = (),
     *,
     workers: int | None = None,
     log_every: int = 50,
@@ -62,7 +64,9 @@ def sweep_local(
         options = {"log_every": log_every, "save_seconds": save_seconds}
         environment = share_of_machine(number, count, gpus)
         process = context.Process(
-            target=_main, args=(theirs, environment, populations, out, options), daemon=False
+            target=_main,
+            args=(theirs, environment, (populations, out, evaluations), options),
+            daemon=False,
         )
         process.start()
         theirs.close()
@@ -180,8 +184,7 @@ def share_of_machine(number: int, count: int, gpus: Sequence[str]) -> dict[str, 
 def _main(
     messages: multiprocessing.connection.Connection,
     environment: dict[str, Any],
-    populations: Sequence[Sequence[Run]],
-    out: pathlib.Path,
+    task: tuple[Sequence[Sequence[Run]], pathlib.Path, Sequence[Evaluation]],
     options: dict[str, Any],
 ) -> None:
     """A worker process. It ends with its parent, having saved."""
@@ -202,7 +205,7 @@ def _main(
             messages.send(("line", text))
 
     try:
-        work(populations, out, say=say, **options)
+        work(*task, say=say, **options)
     except Interrupted:
         sys.exit(128 + signal.SIGTERM)
     except UserError as error:

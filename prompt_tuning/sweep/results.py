@@ -15,6 +15,7 @@ import pyarrow.parquet
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_file
 from prompt_tuning.sweep.cost import parameters
+from prompt_tuning.sweep.evaluations import ENSEMBLES, read_file
 from prompt_tuning.sweep.grid import method_of
 from prompt_tuning.sweep.status import load_plans, measured_seconds, read_lines, read_result
 from prompt_tuning.tasks.catalog import get_task
@@ -31,7 +32,7 @@ SCHEMA = pa.schema(
         ("model", pa.string()),
         ("parameters", pa.int64()),  # of the frozen model
         ("trainable", pa.int64()),  # parameters that were tuned
-        ("method", pa.string()),  # prompt, model, multitask or design
+        ("method", pa.string()),  # prompt, model, multitask, design or ensemble
         ("task", pa.string()),
         ("prompt_length", pa.int64()),  # virtual tokens; 0 without a prompt
         ("prompt_init", pa.string()),  # "" without a prompt
@@ -82,9 +83,63 @@ def collect(out: pathlib.Path) -> Collected:
             "seconds": seconds.get(directory.name, _logged_seconds(directory)),
         }
         rows += result_rows(result, about)
+        for file in sorted(directory.glob("elsewhere/*.json")):
+            rows += _elsewhere_rows(file, rows[-1], damaged)
+    of_run = {row["run"]: row for row in rows}
+    for file in sorted((out / ENSEMBLES).glob("*.json")):
+        rows += _ensemble_rows(file, of_run, damaged)
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
     _write(table, out / FILE, pyarrow.parquet.write_table)
     return Collected(table, tuple(damaged))
+
+
+def _evaluation(file: pathlib.Path, damaged: list[str]) -> dict[str, Any]:
+    """What an evaluation left; if it is not sound, it is named and done again by the next sweep."""
+    values = read_file(file) or {}
+    try:
+        _with_main(values["metrics"], values["select"])
+    except (KeyError, TypeError, ValueError):
+        damaged.append(f"{file} is damaged")
+        file.unlink()
+        return {}
+    return values
+
+
+def _elsewhere_rows(
+    file: pathlib.Path, of_run: dict[str, Any], damaged: list[str]
+) -> list[dict[str, Any]]:
+    """A run on another task than its own: its `config` names the one it was trained on."""
+    values = _evaluation(file, damaged)
+    if not values:
+        return []
+    metrics, main = _with_main(values["metrics"], values["select"])
+    where = {"task": values["task"], "split": values["split"]}
+    return [
+        {**of_run, **where, "metric": metric, "value": value, "main": metric == main}
+        for metric, value in metrics.items()
+    ]
+
+
+def _ensemble_rows(
+    file: pathlib.Path, of_run: dict[str, dict[str, Any]], damaged: list[str]
+) -> list[dict[str, Any]]:
+    """The vote of several runs' prompts, method "ensemble"; none of its rows is `main`."""
+    values = _evaluation(file, damaged)
+    if not values or any(name not in of_run for name in values["runs"]):
+        return []
+    members = [of_run[name] for name in values["runs"]]
+    common = {
+        **members[0],
+        "run": file.stem,
+        "method": "ensemble",
+        "trainable": sum(member["trainable"] for member in members),
+        "seconds": sum(member["seconds"] for member in members),
+        "task": values["task"],
+        "split": values["split"],
+        "main": False,
+    }
+    scores = {**values["metrics"], "score": values["score"]}
+    return [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
 
 
 def _logged_seconds(directory: pathlib.Path) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import check_writable
+from prompt_tuning.sweep.evaluations import Evaluation, done
 from prompt_tuning.sweep.grid import BY_MODEL, Sizes, distinct, populations
 from prompt_tuning.sweep.local import sweep_local
 from prompt_tuning.sweep.status import FAILED, RunStatus, holder, save_plan
@@ -36,6 +37,7 @@ WORKERS = Workers()
 def sweep_runs(
     runs: Sequence[Run],
     out: pathlib.Path,
+    evaluations: Sequence[Evaluation] = (),
     *,
     experiment: str = "sweep",
     executor: str = "local",
@@ -44,7 +46,7 @@ def sweep_runs(
     retry_failed: bool = False,
     quiet: bool = False,
 ) -> list[RunStatus]:
-    """Train what is not done yet and return the state of every run.
+    """Train and evaluate what is not done yet and return the state of every run.
 
     Results do not depend on the executor, the number of workers, or interruptions. Raises
     `stop.Interrupted` after a signal, when all workers have saved; UserError for bad input, and
@@ -63,9 +65,11 @@ def sweep_runs(
     watch = Watch(out, runs, quiet)
     try:
         todo = populations(runs, sizes)
-        if any(status.state not in ("done", "failed") for status in watch.survey.look()):
+        states = {status.run.id: status.state for status in watch.survey.look()}
+        ready = [e for e in evaluations if all(states.get(r.id) != "failed" for r in e.runs)]
+        if set(states.values()) - {"done", "failed"} or not all(done(e, out) for e in ready):
             options = {"log_every": workers.log_every, "save_seconds": workers.save_seconds}
-            sweep_local(todo, out, watch, workers=workers.workers, **options)
+            sweep_local(todo, out, watch, evaluations, workers=workers.workers, **options)
         return watch.survey.look()
     finally:
         watch.close()

@@ -53,6 +53,15 @@ def read_result(directory: pathlib.Path) -> Result:
     return result
 
 
+def is_done(directory: pathlib.Path) -> bool:
+    """Whether a run has a sound result."""
+    try:
+        read_result(directory)
+    except UserError:
+        return False
+    return True
+
+
 def read_lines(path: pathlib.Path) -> list[dict[str, Any]]:
     """The sound lines of a JSONL file; none if there is no file."""
     rows = []

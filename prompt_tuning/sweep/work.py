@@ -13,18 +13,20 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import jax
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_json
-from prompt_tuning.sweep.status import FAILED, failure, log_work, read_result
+from prompt_tuning.sweep.evaluations import Evaluation, done, evaluate_run
+from prompt_tuning.sweep.status import FAILED, failure, is_done, log_work, read_result
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.training import checkpoint
 from prompt_tuning.training.loop import train
 from prompt_tuning.training.records import Busy, NoSpace, lock
 from prompt_tuning.training.run import Run
-from prompt_tuning.training.stop import Interrupted, listen
+from prompt_tuning.training.stop import Interrupted, StopRequest, listen
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +36,14 @@ WAIT = 1.0  # seconds before populations that are held elsewhere are looked at a
 def work(
     populations: Sequence[Sequence[Run]],
     out: str | os.PathLike[str],
+    evaluations: Sequence[Evaluation] = (),
     *,
     log_every: int = 50,
     save_seconds: float = 300.0,
     say: Callable[[str], None] = log.warning,
 ) -> None:
-    """Train every population that is not done, failed or in other hands, until all are.
+    """Train every population that is not done, failed or in other hands, until all are; then do
+    the evaluations whose runs are done.
 
     A run that fails leaves its reason in `failed.json` and stops no other: of a population that
     fails as a whole, the runs are tried one by one. Raises `stop.Interrupted` after a signal (all
@@ -47,19 +51,25 @@ def work(
     """
     worker = _Worker(pathlib.Path(out), log_every, save_seconds, say)
     keep_compiled(pathlib.Path(out))
-    waiting = [list(population) for population in populations]
     with listen() as stop:
-        while waiting:
-            busy = []
-            for population in waiting:
-                stop.check()
-                try:
-                    worker.take(population)
-                except Busy:
-                    busy.append(population)
-            if len(busy) == len(waiting):
-                time.sleep(WAIT)
-            waiting = busy
+        _each(populations, worker.take, stop)
+        _each(evaluations, worker.evaluate, stop)
+
+
+def _each(items: Sequence[Any], do: Callable[[Any], None], stop: StopRequest) -> None:
+    """Do everything, in order, but later what others hold."""
+    waiting = list(items)
+    while waiting:
+        busy = []
+        for item in waiting:
+            stop.check()
+            try:
+                do(item)
+            except Busy:
+                busy.append(item)
+        if len(busy) == len(waiting):
+            time.sleep(WAIT)
+        waiting = busy
 
 
 def keep_compiled(out: pathlib.Path) -> None:
@@ -146,6 +156,21 @@ class _Worker:
         for run in population:
             self.tidy(self.out / run.id)
         return True
+
+    def evaluate(self, evaluation: Evaluation) -> None:
+        """Do an evaluation that is not done. Raises Busy if another process holds its runs."""
+        runs = evaluation.runs
+        if done(evaluation, self.out) or any(not is_done(self.out / run.id) for run in runs):
+            return
+        with contextlib.ExitStack() as held:
+            for run in runs:
+                held.enter_context(lock(self.out / run.id))
+            if done(evaluation, self.out):  # another process has been here
+                return
+            try:
+                evaluate_run(evaluation, self.out, self.model)
+            except UserError as error:
+                self.say(f"{evaluation.file(self.out).stem} of {runs[0].id} failed: {error}")
 
     def fail(self, run: Run, error: Exception) -> None:
         """Keep the reason, for `status` and `--retry-failed`."""

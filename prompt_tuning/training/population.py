@@ -71,10 +71,8 @@ class Population:
         ]
         self.state = self.placed(0, trainable, optimizer)
         self.table_rows = max((len(m.start.array) for m in members if m.start), default=0)
-        step = functools.partial(
-            train_step, objective=self.objective, groups=tuple(self.groups), labels=self.labels
-        )
-        self.step = jax.jit(step, donate_argnums=0)
+        kinds, structure = jax.tree.flatten(self.labels)
+        self.step = _compiled_step(self.objective, _rateless(self.groups), tuple(kinds), structure)
         self.keys = jnp.stack([jax.random.key(member.run.seed) for member in members])
         self.pending: list[tuple[int, Any]] = []  # steps whose metrics are still on the device
         self.window: list[dict[str, list[float]]] = []  # of the steps since the last log line
@@ -318,6 +316,21 @@ class Population:
                 + "; ".join(f"{m.run.id} at step {m.progress.failed}" for m in failed)
                 + ". Lower the learning rate or use float32"
             )
+
+
+@functools.lru_cache(maxsize=16)
+def _compiled_step(
+    objective: Objective, groups: tuple[Group, ...], kinds: tuple[str, ...], structure: Any
+) -> Any:
+    """The jitted step: populations that differ in data, seeds and rates only share its program."""
+    labels = jax.tree.unflatten(structure, kinds)
+    step = functools.partial(train_step, objective=objective, groups=groups, labels=labels)
+    return jax.jit(step, donate_argnums=0)
+
+
+def _rateless(groups: Sequence[Group]) -> tuple[Group, ...]:
+    """The groups as far as the program depends on them: rates are arguments of the step."""
+    return tuple(dataclasses.replace(g, learning_rates=(), weight_decays=()) for g in groups)
 
 
 def _groups(members: Sequence[Member]) -> list[Group]:
