@@ -12,6 +12,7 @@ from prompt_tuning.cli.train import REGISTRY, read_run
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import evaluate as evaluate_split
 from prompt_tuning.prompts.files import check_writable
+from prompt_tuning.t5.load import Dtype
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.submission import check_form, write_submission
 from prompt_tuning.training.run import Run, UserTask
@@ -36,7 +37,7 @@ class Flags:
     max_target_length: int = 16  # tokens with EOS
     revision: str | None = None  # of a hub id: a commit, branch or tag
     tokenizer: str | None = None  # a folder or file, in place of the model's own
-    dtype: Literal["float32", "bfloat16"] | None = None  # None: as stored; float32 on CPU
+    dtype: Dtype | None = None  # None: as stored; float32 on CPU
     force: bool = False  # use a prompt that was made for another base
     task_name_in_text: bool = False  # T5's task name before the text
     user_task: UserTask | None = None  # a task of your own: a JSON file with the fields of UserTask

@@ -3,7 +3,7 @@
 import json
 import pathlib
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import tyro
 
@@ -12,6 +12,7 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.predict import predict as predict_requests
 from prompt_tuning.prompts.files import check_writable, write_jsonl
 from prompt_tuning.prompts.prompt import Prompt
+from prompt_tuning.t5.load import Dtype
 from prompt_tuning.tasks.sources.files import parse_object, read_jsonl
 
 
@@ -26,7 +27,7 @@ def predict(
     max_input_length: int = 512,
     revision: str | None = None,
     tokenizer: str | None = None,
-    dtype: Literal["float32", "bfloat16"] | None = None,
+    dtype: Dtype | None = None,
     force: bool = False,
 ) -> None:
     """Answer requests with many prompts in shared batches.

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from prompt_tuning.t5 import int8
 from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.model import T5, apply
 
@@ -27,8 +28,13 @@ def start_cache(model: T5, params: Params, encoded_BTD: Array, max_length: int) 
     cross = params["decoder"]["layers"]["encoder_decoder_attention"]
 
     def project(name: str) -> Array:
-        kernel = cross[name]["kernel"].astype(model.dtype)
-        out = jnp.einsum("BTD,LDE->LBTE", encoded_BTD, kernel)
+        layers = cross[name]
+        if "scale" in layers:  # layer by layer: no float copy of all layers' weights
+            pairs = layers["kernel"], layers["scale"]
+            out = jax.lax.map(lambda pair: int8.product(encoded_BTD, *pair), pairs)
+        else:
+            kernel = layers["kernel"].astype(model.dtype)
+            out = jnp.einsum("BTD,LDE->LBTE", encoded_BTD, kernel)
         return jnp.swapaxes(out.reshape(*out.shape[:-1], cfg.num_heads, cfg.d_kv), -3, -2)
 
     shape = (cfg.num_decoder_layers, len(encoded_BTD), cfg.num_heads, max_length, cfg.d_kv)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from prompt_tuning.t5 import int8
 from prompt_tuning.t5.config import T5Config
 
 Params = dict[str, Any]
@@ -73,9 +74,22 @@ class RMSNorm(nn.Module):
         return x32.astype(self.dtype) * scale.astype(self.dtype)
 
 
-def _dense(features: int, dtype: Any, std: float, name: str | None = None) -> nn.Dense:
-    init = nn.initializers.normal(std)
-    return nn.Dense(features, use_bias=False, dtype=dtype, kernel_init=init, name=name)
+class Dense(nn.Module):
+    """A matrix without bias, of floats or, with a `scale` beside it, of int8."""
+
+    features: int
+    dtype: Any
+    std: float
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        init = nn.initializers.normal(self.std)
+        kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32)
+        x = x.astype(self.dtype)
+        if self.has_variable("params", "scale"):
+            return int8.product(x, kernel, self.get_variable("params", "scale"))
+        dimensions = (((x.ndim - 1,), (0,)), ((), ()))
+        return jax.lax.dot_general(x, kernel.astype(self.dtype), dimensions)
 
 
 class RelativePositionBias(nn.Module):
@@ -137,10 +151,10 @@ class Attention(nn.Module):
     def setup(self) -> None:
         cfg = self.config
         d, e = cfg.d_model, cfg.d_attention
-        self.query = _dense(e, self.dtype, (d * cfg.d_kv) ** -0.5)
-        self.key = _dense(e, self.dtype, d**-0.5)
-        self.value = _dense(e, self.dtype, d**-0.5)
-        self.out = _dense(d, self.dtype, e**-0.5)
+        self.query = Dense(e, self.dtype, (d * cfg.d_kv) ** -0.5)
+        self.key = Dense(e, self.dtype, d**-0.5)
+        self.value = Dense(e, self.dtype, d**-0.5)
+        self.out = Dense(d, self.dtype, e**-0.5)
         self.drop = AttentionDropout(self.dropout)
 
     def heads(self, x_BTE: Array) -> Array:
@@ -177,12 +191,12 @@ class MLP(nn.Module):
         cfg, std = self.config, self.config.d_model**-0.5
         act = ACTIVATIONS[cfg.activation]
         if cfg.gated:
-            x_BTF = act(_dense(cfg.d_ff, self.dtype, std, "wi_0")(x_BTD))
-            x_BTF = x_BTF * _dense(cfg.d_ff, self.dtype, std, "wi_1")(x_BTD)
+            x_BTF = act(Dense(cfg.d_ff, self.dtype, std, name="wi_0")(x_BTD))
+            x_BTF = x_BTF * Dense(cfg.d_ff, self.dtype, std, name="wi_1")(x_BTD)
         else:
-            x_BTF = act(_dense(cfg.d_ff, self.dtype, std, "wi")(x_BTD))
+            x_BTF = act(Dense(cfg.d_ff, self.dtype, std, name="wi")(x_BTD))
         x_BTF = nn.Dropout(self.dropout, broadcast_dims=(-2,), deterministic=False)(x_BTF)
-        return _dense(cfg.d_model, self.dtype, cfg.d_ff**-0.5, "wo")(x_BTF)
+        return Dense(cfg.d_model, self.dtype, cfg.d_ff**-0.5, name="wo")(x_BTF)
 
 
 class EncoderLayer(nn.Module):

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import shutil
+from typing import Literal, get_args
 
 import huggingface_hub
 import jax
@@ -23,7 +24,7 @@ from huggingface_hub.errors import (
 from safetensors import SafetensorError
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.t5 import hf_weights, names
+from prompt_tuning.t5 import hf_weights, int8, names
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.model import init_params
@@ -35,6 +36,8 @@ _SAFETENSORS = ("model.safetensors", "model-*.safetensors", "model.safetensors.i
 _BIN = ("pytorch_model.bin", "pytorch_model-*.bin", "pytorch_model.bin.index.json")
 # The pocket family: one Hugging Face folder a model, part of the package.
 POCKET_MODELS = pathlib.Path(__file__).parent / "pocket_models"
+# The types that weights are loaded as.
+Dtype = Literal["float32", "bfloat16", "int8"]
 _HUB_ID = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -43,15 +46,20 @@ class FrozenT5:
     """One T5 whose weights never change: what every prompt is trained against."""
 
     config: T5Config
-    params: Params  # jax arrays, all of one dtype
+    params: Params  # jax arrays, all of one dtype; but for int8 matrices with their scales
     tokenizer: Tokenizer  # a MissingTokenizer where the model has none
     name: str  # as given to load_t5
     revision: str | None = None  # the commit, for a model from the hub
 
     @property
     def dtype(self) -> np.dtype:
-        """The type of the weights, float32 or bfloat16."""
+        """The type of activations and weights (those that are not int8), float32 or bfloat16."""
         return names.leaf(self.params, names.EMBEDDING).dtype
+
+    @property
+    def quantized(self) -> bool:
+        """Whether the matrices of the layers are int8."""
+        return int8.is_quantized(self.params)
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -68,14 +76,14 @@ class FrozenT5:
 
 
 def parse_dtype(dtype: str | None) -> np.dtype | None:
-    """float32 or bfloat16 by name; None stays None. Raises UserError for any other."""
+    """float32, bfloat16 or int8 by name; None stays None. Raises UserError for any other."""
     if dtype == "float16":
         raise UserError(
             "dtype float16 is refused: T5's activations overflow in it and give inf and nan; use "
             "bfloat16 or float32"
         )
-    if dtype not in (None, "float32", "bfloat16"):
-        raise UserError(f"unknown dtype {dtype!r}; use float32 or bfloat16")
+    if dtype not in (None, *get_args(Dtype)):
+        raise UserError(f"unknown dtype {dtype!r}; use {', '.join(get_args(Dtype))}")
     return None if dtype is None else np.dtype(jnp.dtype(dtype))
 
 
@@ -94,8 +102,10 @@ def load_t5(
     after so many steps of LM adaptation, 0 before it), or "random:SIZE" for T5 1.1 with random
     weights from seed 0.
     `revision`: branch, tag or commit on the hub. `dtype`: "float32" or "bfloat16"; None keeps the
-    stored type, except on CPU, where float32 is the faster one. `tokenizer`: a folder or file, in
-    place of the model's own; a model may have none. `max_distance`: see `t5x.read_t5x`.
+    stored type, except on CPU, where float32 is the faster one; "int8" quantises the matrices of
+    the layers (see `t5.int8`) and leaves the rest float32 on CPU, bfloat16 elsewhere. `tokenizer`:
+    a folder or file, in place of the model's own; a model may have none. `max_distance`: see
+    `t5x.read_t5x`.
     Raises UserError for whatever is absent, damaged, incomplete or not a T5.
     """
     name = str(name_or_path)
@@ -155,6 +165,8 @@ def _random(size: str, dtype: np.dtype | None) -> tuple[T5Config, Params]:
 
     @jax.jit  # only the random numbers are computed, not the model they are drawn for
     def draw() -> Params:
+        if dtype == np.int8:
+            return int8.quantize_params(init_params(config), int8.rest_dtype())
         return jax.tree.map(lambda leaf: leaf.astype(dtype or leaf.dtype), init_params(config))
 
     return config, draw()
@@ -236,6 +248,8 @@ def save_t5(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: already exists; name a new folder")
     wanted = parse_dtype(dtype) or t5.dtype
+    if t5.quantized or wanted == np.int8:
+        raise UserError("int8 weights are made while loading and not saved: use another dtype")
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         temporary.mkdir(parents=True)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.t5 import int8
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.model import param_shapes
@@ -138,17 +139,23 @@ def build_tree(
     """The parameter tree, one tensor in memory besides the leaf being stacked.
 
     `read` gives a tensor in our orientation. Leaves are jax arrays on the default device, all of
-    `dtype`, or of the type in which the embedding table is stored where `dtype` is None.
+    `dtype`, or of the type in which the embedding table is stored where `dtype` is None. With int8
+    the matrices of the layers are quantised, one leaf at a time, and the rest is float32 on a CPU
+    and bfloat16 elsewhere.
     Raises UserError for a tensor of another shape or of no floating type.
     """
     if dtype is None:
         embedding = Tensor(EMBEDDING, None, (config.vocab_size, config.d_model))
         dtype = _stored_dtype(read(embedding).dtype, where)
+    quantized = dtype == np.int8
+    if quantized:
+        dtype = int8.rest_dtype()
     params: Params = {}
     for path, group in itertools.groupby(tensors(config), key=lambda tensor: tensor.path):
         members = list(group)
         layers = () if members[0].layer is None else (len(members),)
-        leaf = np.empty(layers + members[0].shape, dtype)
+        small = quantized and int8.quantizable(path)
+        leaf = np.empty(layers + members[0].shape, np.float32 if small else dtype)
         for tensor in members:
             array = read(tensor)
             if array.shape != tensor.shape:
@@ -162,7 +169,10 @@ def build_tree(
         branch = params
         for key in path[:-1]:
             branch = branch.setdefault(key, {})
-        branch[path[-1]] = jnp.asarray(leaf)
+        if small:
+            branch |= int8.quantize(leaf)
+        else:
+            branch[path[-1]] = jnp.asarray(leaf)
     return params
 
 

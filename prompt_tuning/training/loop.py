@@ -67,6 +67,11 @@ def train(
         raise UserError(f"log_every must be at least 1, not {log_every}")
     if t5 is not None and t5.name != runs[0].model:
         raise UserError(f"the model in memory is {t5.name}, but the runs name {runs[0].model}")
+    if t5 is not None and t5.quantized != (runs[0].dtype == "int8"):
+        raise UserError(
+            f"the model in memory is {'' if t5.quantized else 'not '}int8, but the runs' dtype is "
+            f"{runs[0].dtype}"
+        )
     if len({run.id for run in runs}) < len(runs):
         raise UserError("the same run is listed twice")
     if len({population_key(run) for run in runs}) > 1:

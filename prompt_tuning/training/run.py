@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.init import PromptConfig
-from prompt_tuning.t5.load import parse_dtype
+from prompt_tuning.t5.load import Dtype, parse_dtype
 from prompt_tuning.tasks.base import Task, check_choices, unknown
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
@@ -41,7 +41,7 @@ class Run:
     model: str = "google/t5-base-lm-adapt"  # a folder, hub id, pocket:SIZE or random:SIZE
     revision: str | None = None  # of a hub id: a commit, branch or tag
     tokenizer: str | None = None  # a folder or file, in place of the model's own
-    dtype: Literal["float32", "bfloat16"] | None = None  # None: as stored; float32 on CPU
+    dtype: Dtype | None = None  # None: as stored; float32 on CPU
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     user_task: UserTask | None = None  # a task of your own, from JSONL, CSV or TSV
     task_name_in_text: bool = False  # T5's task name before the text: only the multi-task baseline
@@ -70,6 +70,8 @@ class Run:
     def __post_init__(self) -> None:
         parse_dtype(self.dtype)  # says why not float16
         check_choices(self)
+        if self.method == "model" and self.dtype == "int8":
+            raise UserError("dtype int8 is for frozen models; model tuning needs another")
         if self.steps < 0:
             raise UserError(f"steps must be 0 (evaluate only) or more, not {self.steps}")
         for name in ("batch_size", "eval_every", "max_input_length", "micro_batches",

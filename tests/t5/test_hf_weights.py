@@ -217,8 +217,8 @@ def test_types(folder, make_t5, assert_same):
     assert load_t5(folder).dtype == jnp.float32
     with pytest.raises(UserError, match=r"float16 is refused: .*overflow"):
         load_t5(folder, dtype="float16")
-    with pytest.raises(UserError, match="unknown dtype 'int8'"):
-        load_t5(folder, dtype="int8")
+    with pytest.raises(UserError, match="unknown dtype 'int4'"):
+        load_t5(folder, dtype="int4")
 
     def quantise(arrays):
         name = "encoder.block.0.layer.0.SelfAttention.q.weight"
