@@ -3,7 +3,7 @@
 import collections
 import dataclasses
 import pathlib
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
@@ -20,7 +20,7 @@ from prompt_tuning.sweep.grid import (
     method_of,
     populations,
 )
-from prompt_tuning.sweep.run import WORKERS, Workers, sweep_runs
+from prompt_tuning.sweep.run import WORKERS, Executor, Workers, sweep_runs
 from prompt_tuning.sweep.status import (
     RunStatus,
     Survey,
@@ -40,7 +40,7 @@ class Options:
     out: pathlib.Path | None = None  # the results folder; None: results/EXPERIMENT-SETTING
     only: tuple[str, ...] = ()  # filters: FIELD=VALUE or FIELD=[VALUE,VALUE], such as method=model
     dry_run: bool = False  # show the grid, its cost and what is done; run nothing
-    executor: Literal["local", "ray", "slurm"] = "local"  # the others are extras of the package
+    executor: Executor = "local"  # the others are extras of the package
     retry_failed: bool = False  # try runs again that have failed
     population: int | None = None  # prompt-tuning runs in one program; None: by the model's size
     model_population: int | None = None  # model-tuning runs in one program

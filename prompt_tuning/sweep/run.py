@@ -4,31 +4,42 @@ import contextlib
 import dataclasses
 import pathlib
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import check_writable
 from prompt_tuning.sweep.evaluations import Evaluation, done
 from prompt_tuning.sweep.grid import BY_MODEL, Sizes, distinct, populations
 from prompt_tuning.sweep.local import sweep_local
+from prompt_tuning.sweep.remote import Task, sweep_ray, sweep_slurm
 from prompt_tuning.sweep.status import FAILED, RunStatus, holder, save_plan
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.tasks.base import unknown
 from prompt_tuning.training.run import Run
 
-EXECUTORS = ("local", "ray", "slurm")
+Executor = Literal["local", "ray", "slurm"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Workers:
     """How the work is spread. Each worker takes a population at a time."""
 
-    workers: int | None = None  # None: local: one for each GPU, or one
+    workers: int | None = None  # None: one for each GPU (slurm: one job), or one
     log_every: int = 50  # steps between two lines of metrics.jsonl
     save_seconds: float = 300.0  # time between two checkpoints; each evaluation also writes one
+    cpus: float = 1  # ray, slurm: of each worker
+    gpus: float | None = None  # ray, slurm: of each worker; None: one (ray: if there are any)
+    address: str | None = None  # ray: of the cluster; None: RAY_ADDRESS or this machine
+    hours: float = 24.0  # slurm: of each job, which is submitted anew when they are over
+    partition: str | None = None  # slurm
+    cluster: Literal["slurm", "local"] = "slurm"  # slurm: "local" runs the jobs here, to try it
+    detach: bool = False  # slurm: submit and do not wait
 
     def __post_init__(self) -> None:
         if self.workers is not None and self.workers < 1:
             raise UserError(f"workers must be at least 1, not {self.workers}")
+        if self.log_every < 1 or self.save_seconds < 0 or self.cpus <= 0 or self.hours <= 0:
+            raise UserError("log_every, cpus and hours must be above 0, save_seconds not below it")
 
 
 WORKERS = Workers()
@@ -40,7 +51,7 @@ def sweep_runs(
     evaluations: Sequence[Evaluation] = (),
     *,
     experiment: str = "sweep",
-    executor: str = "local",
+    executor: Executor = "local",
     sizes: Sizes = BY_MODEL,
     workers: Workers = WORKERS,
     retry_failed: bool = False,
@@ -53,8 +64,8 @@ def sweep_runs(
     where the results folder takes no more.
     """
     runs = distinct(runs)
-    if executor not in EXECUTORS:
-        raise unknown("executor", executor, EXECUTORS)
+    if executor not in get_args(Executor):
+        raise unknown("executor", executor, get_args(Executor))
     check_writable(out)
     save_plan(out, experiment, runs)
     if retry_failed:
@@ -64,12 +75,38 @@ def sweep_runs(
                     (out / run.id / FAILED).unlink()
     watch = Watch(out, runs, quiet)
     try:
-        todo = populations(runs, sizes)
         states = {status.run.id: status.state for status in watch.survey.look()}
         ready = [e for e in evaluations if all(states.get(r.id) != "failed" for r in e.runs)]
         if set(states.values()) - {"done", "failed"} or not all(done(e, out) for e in ready):
-            options = {"log_every": workers.log_every, "save_seconds": workers.save_seconds}
-            sweep_local(todo, out, watch, evaluations, workers=workers.workers, **options)
+            todo = populations(runs, sizes)
+            task = Task(todo, out.resolve(), ready, workers.log_every, workers.save_seconds)
+            _execute(executor, task, watch, workers)
         return watch.survey.look()
     finally:
         watch.close()
+
+
+def _execute(executor: Executor, task: Task, watch: Watch, how: Workers) -> None:
+    each = {"workers": how.workers, "cpus": how.cpus, "gpus": how.gpus}
+    if executor == "ray":
+        sweep_ray(task, watch, address=how.address, **each)
+    elif executor == "slurm":
+        sweep_slurm(
+            task,
+            watch,
+            hours=how.hours,
+            partition=how.partition,
+            cluster=how.cluster,
+            detach=how.detach,
+            **each,
+        )
+    else:
+        sweep_local(
+            task.populations,
+            task.out,
+            watch,
+            task.evaluations,
+            workers=how.workers,
+            log_every=how.log_every,
+            save_seconds=how.save_seconds,
+        )
