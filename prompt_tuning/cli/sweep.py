@@ -28,6 +28,7 @@ from prompt_tuning.sweep.status import (
     planned_runs,
     seconds_left,
 )
+from prompt_tuning.sweep.trackers import Tracker
 from prompt_tuning.sweep.watch import summary
 from prompt_tuning.training.run import Run
 
@@ -44,6 +45,7 @@ class Options:
     retry_failed: bool = False  # try runs again that have failed
     population: int | None = None  # prompt-tuning runs in one program; None: by the model's size
     model_population: int | None = None  # model-tuning runs in one program
+    tracker: Tracker | None = None  # also send the metrics there; an extra of the package
     quiet: bool = False  # show no progress
 
 
@@ -86,6 +88,7 @@ def sweep(
         workers=workers,
         retry_failed=options.retry_failed,
         quiet=options.quiet,
+        tracker=options.tracker,
     )
     collected = table.collect(out)
     print(table.as_text(collected.table))

@@ -13,6 +13,7 @@ from prompt_tuning.sweep.grid import BY_MODEL, Sizes, distinct, populations
 from prompt_tuning.sweep.local import sweep_local
 from prompt_tuning.sweep.remote import Task, sweep_ray, sweep_slurm
 from prompt_tuning.sweep.status import FAILED, RunStatus, holder, save_plan
+from prompt_tuning.sweep.trackers import Tracker, track
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.tasks.base import unknown
 from prompt_tuning.training.run import Run
@@ -56,6 +57,7 @@ def sweep_runs(
     workers: Workers = WORKERS,
     retry_failed: bool = False,
     quiet: bool = False,
+    tracker: Tracker | None = None,
 ) -> list[RunStatus]:
     """Train and evaluate what is not done yet and return the state of every run.
 
@@ -73,7 +75,7 @@ def sweep_runs(
             if holder(out / run.id) is None:
                 with contextlib.suppress(FileNotFoundError):
                     (out / run.id / FAILED).unlink()
-    watch = Watch(out, runs, quiet)
+    watch = Watch(out, runs, quiet, tracker)
     try:
         states = {status.run.id: status.state for status in watch.survey.look()}
         ready = [e for e in evaluations if all(states.get(r.id) != "failed" for r in e.runs)]
@@ -81,6 +83,8 @@ def sweep_runs(
             todo = populations(runs, sizes)
             task = Task(todo, out.resolve(), ready, workers.log_every, workers.save_seconds)
             _execute(executor, task, watch, workers)
+        if tracker is not None:
+            track(out, runs, tracker)
         return watch.survey.look()
     finally:
         watch.close()

@@ -8,6 +8,7 @@ import rich.console
 import rich.progress
 
 from prompt_tuning.sweep.status import RunStatus, Survey, counts, seconds_left
+from prompt_tuning.sweep.trackers import Tracker, track
 from prompt_tuning.training.run import Run
 
 INTERVAL = 30.0  # seconds between two plain lines
@@ -16,8 +17,14 @@ INTERVAL = 30.0  # seconds between two plain lines
 class Watch:
     """A bar on a terminal, elsewhere a line now and then; failures as they come."""
 
-    def __init__(self, out: pathlib.Path, runs: Sequence[Run], quiet: bool = False):
-        self.out, self.quiet = out, quiet
+    def __init__(
+        self,
+        out: pathlib.Path,
+        runs: Sequence[Run],
+        quiet: bool = False,
+        tracker: Tracker | None = None,
+    ):
+        self.out, self.quiet, self.tracker, self.tracked = out, quiet, tracker, time.monotonic()
         self.survey = Survey(out, runs)
         self.console = rich.console.Console(highlight=False)
         self.told = {s.run.id for s in self.survey.look() if s.state == "failed"}
@@ -41,6 +48,9 @@ class Watch:
             if status.state == "failed" and status.run.id not in self.told:
                 self.told.add(status.run.id)
                 self.say(f"{status.run.id} failed: {status.reason}")
+        if self.tracker and time.monotonic() - self.tracked >= INTERVAL:
+            self.tracked = time.monotonic()
+            track(self.out, self.survey.runs, self.tracker)
         text = summary(self.out, found)
         if self.bar is not None:
             done = sum(status.share for status in found)
