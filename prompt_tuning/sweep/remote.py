@@ -126,7 +126,6 @@ def sweep_slurm(
     `prompt-tuning status` shows how far the jobs are.
     """
     submitit = _extra("submitit", "slurm")
-    executor = submitit.AutoExecutor(folder=task.out / "slurm" / "%j", cluster=cluster)
     parameters: dict[str, Any] = {
         "name": "prompt-tuning",
         "timeout_min": max(1, round(hours * 60)),
@@ -135,10 +134,11 @@ def sweep_slurm(
     }
     if partition is not None:
         parameters["slurm_partition"] = partition
-    executor.update_parameters(**parameters)
     try:
+        executor = submitit.AutoExecutor(folder=task.out / "slurm" / "%j", cluster=cluster)
+        executor.update_parameters(**parameters)
         jobs = [executor.submit(task) for _ in range(min(workers or 1, _useful(task)))]
-    except (RuntimeError, OSError) as error:  # no sbatch, or it refuses
+    except (RuntimeError, OSError) as error:  # no SLURM, or it refuses
         raise UserError(f"the jobs cannot be submitted: {str(error).splitlines()[0]}") from error
     watch.say(f"SLURM jobs: {' '.join(job.job_id for job in jobs)}")
     if detach:

@@ -1,13 +1,22 @@
 """Tables of results that no run has written, for the figures and the report."""
 
+import dataclasses
 import json
+import pathlib
 import re
 from collections.abc import Callable
 
+import jax
 import pyarrow as pa
 import pytest
 
-from prompt_tuning.sweep import paper_values
+from prompt_tuning.prompts.init import PromptConfig
+from prompt_tuning.sweep import local, paper_values
+from prompt_tuning.sweep.grid import Sizes, populations
+from prompt_tuning.sweep.work import work
+from prompt_tuning.t5.load import FrozenT5, load_t5, save_t5
+from prompt_tuning.t5.model import init_params
+from prompt_tuning.training.run import Run, UserTask, paper
 
 POCKET = {"xs": 40_000, "s": 140_000, "b": 480_000, "l": 1_600_000, "xl": 5_200_000}
 T5 = {
@@ -134,3 +143,64 @@ def real_study() -> pa.Table:
     """Figure 1, 3a, 3b on all sizes of T5 1.1 and the eight tasks."""
     tasks = list(paper_values.SUITE)
     return study(lambda size: f"google/t5-{size}-lm-adapt", T5, tasks)
+
+
+# Short sweeps of the toy task, for the tests of executors.
+
+
+@pytest.fixture(scope="module")
+def compiled():
+    """Worker processes share the compiled programs of this session."""
+    values = {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_COMPILATION_CACHE_DIR": jax.config.values["jax_compilation_cache_dir"],
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        patch.setattr(local, "PATIENCE", 0.05)
+        patch.setattr("prompt_tuning.sweep.work.WAIT", 0.05)
+        yield
+
+
+@pytest.fixture(scope="session")
+def one_layer(tiny_t5, tmp_path_factory) -> str:
+    """The smallest model there is: most of the time goes into compiling."""
+    tiny = load_t5(tiny_t5)
+    config = dataclasses.replace(tiny.config, num_layers=1, num_decoder_layers=1)
+    folder = tmp_path_factory.mktemp("models") / "one"
+    save_t5(FrozenT5(config, init_params(config, seed=7), tiny.tokenizer, "one"), folder)
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def make(one_layer, toy_files):
+    """A function that makes a short run of the toy task."""
+    task = UserTask(toy_files, "review: {text}", label_field="mood",
+                    labels={"no": "no", "yes": "yes"})  # fmt: skip
+
+    def run(length=2, **changes) -> Run:
+        fields = {
+            "model": one_layer, "user_task": task, "steps": 6, "eval_every": 2,
+            "batch_size": 4, "max_input_length": 32, "max_target_length": 4, "dropout": 0.1,
+            "prompt": PromptConfig(length=length, init="vocabulary"),
+        }  # fmt: skip
+        return paper("toy", **{**fields, **changes})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def grid(make) -> list[Run]:
+    """Two populations of two, which share their compiled program, and a run of no steps."""
+    text = PromptConfig(length=None, init="text", text="the film")
+    return [*(make(seed=seed) for seed in range(4)), make(steps=0, prompt=text)]
+
+
+@pytest.fixture(scope="session")
+def whole(grid, tmp_path_factory) -> pathlib.Path:
+    """An undisturbed sweep, in this process."""
+    out = tmp_path_factory.mktemp("whole")
+    work(populations(grid, Sizes(prompt=2)), out)
+    return out
