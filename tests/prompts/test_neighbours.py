@@ -119,3 +119,14 @@ def test_labels_of_a_fresh_prompt_persist_in_the_real_vocabulary(make_t5, shared
     )
     assert [label.rows[0] for label in persisted] == [0, 1]
     assert [label.piece for label in persisted] == ["▁positive", "▁negative"]
+
+
+def test_tightness_is_the_mean_cosine_of_all_pairs(make_t5):
+    t5 = make_t5(d_model=6, size=200)
+    prompt = Prompt(np.random.default_rng(2).normal(0, 1, (3, 6)).astype(np.float32))
+    found = neighbours.nearest(prompt, t5, k=4)
+    table = np.asarray(t5.params["token_embedder"]["embedding"], np.float64)
+    for row, value in zip(found.ids, neighbours.tightness(found, t5), strict=True):
+        unit = [table[n] / np.linalg.norm(table[n]) for n in row]
+        pairs = [unit[i] @ unit[j] for i in range(4) for j in range(i)]
+        assert value == pytest.approx(np.mean(pairs), abs=1e-5)

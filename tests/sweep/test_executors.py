@@ -22,14 +22,15 @@ def table(out):
 @pytest.mark.filterwarnings("ignore")  # of Ray itself
 def test_a_sweep_under_ray_gives_the_same_table(grid, whole, tmp_path, monkeypatch):
     ray = pytest.importorskip("ray")
+    monkeypatch.setenv("HOME", str(tmp_path))  # it leaves a file there
     monkeypatch.setattr(remote, "PATIENCE", 0.2)
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, object_store_memory=80 << 20)
     try:
-        found = sweep_runs(grid, tmp_path, executor="ray", sizes=PAIRS, quiet=True)
+        found = sweep_runs(grid, tmp_path / "out", executor="ray", sizes=PAIRS, quiet=True)
     finally:
         ray.shutdown()
     assert [status.state for status in found] == ["done"] * len(grid)
-    assert table(tmp_path).equals(table(whole))
+    assert table(tmp_path / "out").equals(table(whole))
 
 
 def test_a_sweep_as_submitted_jobs_gives_the_same_table(grid, whole, tmp_path, monkeypatch):

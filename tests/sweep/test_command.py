@@ -1,0 +1,116 @@
+"""`sweep`, `status` and `results` on the command line."""
+
+import contextlib
+import io
+import json
+import shutil
+
+import pyarrow.parquet
+import pytest
+
+from prompt_tuning.cli import main
+from prompt_tuning.sweep.status import LOG, Survey, save_plan, seconds_left
+
+
+@pytest.fixture
+def swept(whole, grid, tmp_path):
+    """A finished sweep with its plan, and the experiment file that asked for it."""
+    shutil.copytree(whole, tmp_path / "swept")
+    save_plan(tmp_path / "swept", "tiny", grid)
+    (tmp_path / "experiments").mkdir()
+    runs = json.dumps([run.to_dict() for run in grid])
+    (tmp_path / "experiments" / "tiny.py").write_text(
+        f"import json\nimport prompt_tuning as pt\nRUNS = json.loads({runs!r})\n"
+        "def runs(setting='paper'):\n    return [pt.Run.from_dict(values) for values in RUNS]\n"
+    )
+    return tmp_path
+
+
+def call(*words) -> tuple[int, str, str]:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(word) for word in words])
+    return status, out.getvalue(), err.getvalue()
+
+
+def test_a_dry_run_shows_the_grid_and_what_is_done_and_does_nothing(swept):
+    file, out = swept / "experiments" / "tiny.py", swept / "swept"
+    before = sorted(out.rglob("*"))
+    words = ("sweep", file, "seed=[0,7]", "--out", out, "--dry-run")
+    status, text, _ = call(*words)
+    assert status == 0
+    assert "3 runs in 2 populations; tasks: toy" in text  # seeds 0 and 7, and the untrained one
+    assert "2 done, 1 left of 3 runs; about" in text
+    assert sorted(out.rglob("*")) == before
+    status, text, _ = call(*words, "--only", "method=design")
+    assert "1 runs in 1 populations" in text
+    status, text, _ = call("sweep", file, "--out", swept / "new", "--dry-run")
+    assert "The time is not known before the first run is done" in text
+    assert not (swept / "new").exists()
+
+
+def test_a_finished_sweep_is_left_as_it_is(swept):
+    out = swept / "swept"
+    log = (out / LOG).read_text()
+    status, text, _ = call("sweep", swept / "experiments" / "tiny.py", "--out", out, "--quiet")
+    assert status == 0
+    assert "5 done of 5 runs" in text
+    assert (out / LOG).read_text() == log
+    assert pyarrow.parquet.read_table(out / "results.parquet").num_rows == 5
+
+
+def test_status_and_results_tell_what_there_is(swept, grid):
+    out = swept / "swept"
+    status, text, _ = call("status", out)
+    assert (status, text.splitlines()[-1]) == (0, "5 done of 5 runs")
+    (out / grid[0].id / "result.json").unlink()
+    (out / grid[1].id / "result.json").write_text("{}")
+    (out / grid[2].id / "result.json").unlink()
+    (out / grid[2].id / "failed.json").write_text('{"reason": "too hot"}')
+    status, text, _ = call("status", out)
+    assert status == 1
+    assert f"failed: {grid[2].id}: too hot" in text
+    assert f"damaged: {grid[1].id}" in text
+    assert "2 done, 1 failed, 2 left of 5 runs; about" in text
+    status, text, _ = call("results", out, "--export", swept / "t.csv")
+    assert status == 1
+    assert "is damaged" in text
+    assert "2 runs in" in text
+    assert (swept / "t.csv").read_text().startswith('"run"')
+
+
+def test_the_time_left_goes_by_what_was_measured(swept, grid):
+    out = swept / "swept"
+    (out / LOG).write_text("".join(
+        json.dumps({"runs": [run.id], "seconds": 10.0}) + "\n" for run in grid
+    ))  # fmt: skip
+    for run in grid[2:4]:
+        (out / run.id / "result.json").unlink()
+        (out / run.id / "metrics.jsonl").unlink()
+    left, done = seconds_left(out, Survey(out, grid).look())
+    assert (left, done) == (pytest.approx(20.0), pytest.approx(30.0))
+    (out / grid[2].id / "metrics.jsonl").write_text('{"step": 3, "kind": "train"}\n')
+    assert seconds_left(out, Survey(out, grid).look())[0] == pytest.approx(15.0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("status", "nowhere"), "nowhere is not a folder"),
+        (("sweep", "figure1_scal"), "did you mean figure1_scale"),
+        (("sweep", "figure1_scale", "steps=x", "--dry-run"), "steps is a number"),
+        (("sweep", "figure1_scale", "--only", "a=1", "--dry-run"), "field of a run"),
+    ],
+)
+def test_bad_words_are_answered_in_one_line(words, message):
+    status, _, err = call(*words)
+    assert status == 2
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_folder_of_no_sweep_is_named(tmp_path):
+    status, _, err = call("status", tmp_path)
+    assert (status, "holds no sweep" in err) == (2, True)
+    status, _, err = call("results", tmp_path, "--export", tmp_path / "x.txt")
+    assert (status, "must end in .csv" in err) == (2, True)

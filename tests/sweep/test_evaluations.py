@@ -1,0 +1,91 @@
+"""What is done with tuned prompts: other tasks, ensembles, neighbours; and the trackers."""
+
+import dataclasses
+import json
+import shutil
+
+import pytest
+
+from prompt_tuning.sweep.evaluations import Elsewhere, Ensemble, Reading, done
+from prompt_tuning.sweep.results import collect, export
+from prompt_tuning.sweep.trackers import track
+from prompt_tuning.sweep.work import work
+
+
+@pytest.fixture
+def copy(whole, tmp_path):
+    shutil.copytree(whole, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def rows(out, **fields):
+    found = collect(out).table.to_pylist()
+    return [row for row in found if all(row[name] == value for name, value in fields.items())]
+
+
+def test_evaluations_are_done_once_their_runs_are_and_only_once(grid, make, copy):
+    never = make(seed=99)
+    wanted = [
+        Ensemble(tuple(grid[:4])),
+        Reading(grid[0]),
+        Elsewhere(dataclasses.replace(grid[0], dev_examples=4), "pocket/sst2"),
+        Reading(never),
+    ]
+    shutil.copytree(copy / grid[0].id, copy / wanted[2].run.id)
+    for name in ("result.json", "config.json"):  # the same run, but for its few dev examples
+        path = copy / wanted[2].run.id / name
+        values = json.loads(path.read_text())
+        (values if name == "config.json" else values["run"])["dev_examples"] = 4
+        path.write_text(json.dumps(values))
+    said = []
+    work([], copy, wanted, say=said.append)
+    assert said == []
+    assert [done(e, copy) for e in wanted] == [True, True, True, False]
+    before = {e.file(copy): e.file(copy).stat().st_mtime_ns for e in wanted[:3]}
+    work([], copy, wanted)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+    values = json.loads(wanted[0].file(copy).read_text())
+    singles = [json.loads((copy / run.id / "result.json").read_text()) for run in grid[:4]]
+    assert [single["score"] for single in values["singles"]] == [s["score"] for s in singles]
+    assert values["best"] == max(s["score"] for s in singles)
+    [vote] = rows(copy, method="ensemble", metric="score")
+    assert (vote["value"], vote["main"], vote["task"]) == (values["score"], False, "toy")
+    assert vote["trainable"] == sum(r["trainable"] for r in rows(copy, method="prompt", main=True)
+                                    if r["run"] in {run.id for run in grid[:4]})  # fmt: skip
+
+    [moved] = rows(copy, task="pocket/sst2", main=True)
+    assert moved["run"] == wanted[2].run.id
+    assert json.loads(moved["config"])["task"] == "toy"  # what it was trained on
+
+    reading = json.loads(wanted[1].file(copy).read_text())
+    assert set(reading) == {"cosine", "dot", "euclidean"}
+    assert len(reading["cosine"]["pieces"]) == 2
+    assert -1 <= reading["cosine"]["tightness_of_random"] <= 1
+
+    wanted[0].file(copy).write_text("{")  # damaged: named, and done again
+    assert any("damaged" in line for line in collect(copy).damaged)
+    work([], copy, wanted)
+    assert json.loads(wanted[0].file(copy).read_text()) == values
+
+
+def test_the_table_is_exported(whole, tmp_path):
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    table = collect(whole).table
+    export(table, tmp_path / "t.csv")
+    export(table, tmp_path / "t.json")
+    export(table, tmp_path / "t.parquet")
+    assert pyarrow.parquet.read_table(tmp_path / "t.parquet").equals(table)
+    assert json.loads((tmp_path / "t.json").read_text()) == table.to_pylist()
+    assert pyarrow.csv.read_csv(tmp_path / "t.csv")["run"].to_pylist() == table["run"].to_pylist()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the tracker's own
+def test_tensorboard_gets_every_line_once(grid, copy):
+    pytest.importorskip("tensorboardX")
+    lines = sum(len((copy / run.id / "metrics.jsonl").read_text().splitlines()) for run in grid)
+    assert track(copy, grid, "tensorboard") == lines
+    assert track(copy, grid, "tensorboard") == 0
+    assert {path.name for path in (copy / "tensorboard").iterdir()} == {run.id for run in grid}
