@@ -131,6 +131,8 @@ class _Worker:
         with contextlib.ExitStack() as held:  # do not load a model for what others work on
             for run in population:
                 held.enter_context(lock(self.out / run.id))
+            if not self.open(population):  # another process has just finished it
+                return True
         began = time.monotonic()
         try:
             train(
