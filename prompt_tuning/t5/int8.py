@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.ad_checkpoint import checkpoint_name
 
 Params = dict[str, Any]
 
+PRODUCT = "int8_product"  # the name by which a policy can keep what `product` returns
 LEVELS = 127  # symmetric: -127 ... 127, so that 0 stays 0
 
 
@@ -67,20 +69,25 @@ def is_quantized(params: Params) -> bool:
     return any(leaf.dtype == jnp.int8 for leaf in jax.tree.leaves(params))
 
 
-@jax.custom_vjp
 def product(x: Array, kernel_DE: Array, scale_E: Array) -> Array:
     """`x @ (kernel * scale)` of x `[..., D]`, in the type of x; only x has a gradient.
 
     Whole numbers up to 127 are exact in bfloat16 and the scale is applied to the float32 sums, so
-    nothing is rounded but inputs and outputs. The rule keeps the int8 weights for the backward
-    pass; JAX by itself would keep a float copy of every layer's.
+    nothing is rounded but inputs and outputs.
     """
+    # Its gradient is a rule of its own, inside which a policy of what to keep sees no product.
+    return checkpoint_name(_product(x, kernel_DE, scale_E), PRODUCT)
+
+
+@jax.custom_vjp
+def _product(x: Array, kernel_DE: Array, scale_E: Array) -> Array:
+    """The rule keeps int8 weights for the backward pass; JAX would keep a float copy of them."""
     y = _dot(x, kernel_DE.astype(x.dtype), 0)
     return (y * jnp.expand_dims(scale_E, range(x.ndim - 1))).astype(x.dtype)
 
 
 def _forward(x: Array, kernel_DE: Array, scale_E: Array) -> tuple[Array, tuple[Array, Array]]:
-    return product(x, kernel_DE, scale_E), (kernel_DE, scale_E)
+    return _product(x, kernel_DE, scale_E), (kernel_DE, scale_E)
 
 
 def _backward(kept: tuple[Array, Array], dy: Array) -> tuple[Array, None, None]:
@@ -90,7 +97,7 @@ def _backward(kept: tuple[Array, Array], dy: Array) -> tuple[Array, None, None]:
     return dx.astype(dy.dtype), None, None
 
 
-product.defvjp(_forward, _backward)
+_product.defvjp(_forward, _backward)
 
 
 def _dot(x: Array, matrix: Array, axis: int) -> Array:

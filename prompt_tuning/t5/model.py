@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from prompt_tuning.t5 import int8
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.layers import (
     DecoderLayer,
@@ -31,7 +32,10 @@ from prompt_tuning.t5.layers import (
 # What the backward pass keeps of each layer: everything it needs, matrix products, or nothing.
 REMAT_POLICIES: dict[str, Any] = {
     "none": None,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "dots": jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+        jax.checkpoint_policies.save_only_these_names(int8.PRODUCT),
+    ),
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 # Stacks of so few layers are unrolled: the compiler then sees across layers and copies no slices of
