@@ -99,6 +99,7 @@ COMMANDS = Group(
         "results": Command("Collect and show the results of a folder.", "sweep", "results"),
         "report": Command("Figures, tables and a page of a results folder.", "report", "report"),
         "average": Command("The SuperGLUE and GLUE averages of runs.", "average", "average"),
+        "plan": Command("Memory and operations of training, without weights.", "plan", "plan"),
         "doctor": Command("Say what is wrong with a set-up.", "doctor", "doctor"),
     },
 )
