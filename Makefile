@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: install reproduce test check format parity requirements clean
+.PHONY: install reproduce test check format parity benchmark requirements clean
 
 install: $(VENV)/.installed
 
@@ -34,6 +34,12 @@ parity: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "peft>=0.21"
 	$(BIN)/python scripts/parity.py
+
+# Throughput and memory, ours and PEFT's in turns; about half an hour on a quiet machine.
+benchmark: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "peft>=0.21"
+	$(BIN)/python scripts/benchmark.py
 
 # Pins for every supported Python; no index addresses are recorded.
 requirements:
