@@ -83,9 +83,7 @@ def test_no_float_copy_of_the_weights_is_kept_for_the_backward_pass(models, rema
 
 def test_generation_and_scoring_are_those_of_the_plain_model(models):
     rows = [[5, 9, 3, 1], [7, 1], [12, 4, 4, 4, 8, 1]]
-    for beams in (1, 2):
-        texts = [generate_ids(t5, rows, 5, beams=beams) for t5 in models]
-        np.testing.assert_array_equal(*texts)
+    np.testing.assert_array_equal(*(generate_ids(t5, rows, 5) for t5 in models))
     scores = [score_label_ids(t5, rows, [[4, 1], [9, 8, 1]]) for t5 in models]
     np.testing.assert_allclose(*scores, rtol=1e-5)
 

@@ -145,3 +145,12 @@ def test_devices_that_come_too_late_are_refused():
     assert np.size(jax.devices()) == 1
     with pytest.raises(UserError, match="jax_num_cpu_devices"):
         make_plan(CONFIG, dataclasses.replace(SETUP, devices=2))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "micro_batches", "card", "too_small"), [("bfloat16", 1, 80, 40), ("int8", 8, 24, 12)]
+)
+def test_prompts_of_xxl_fit_one_card(dtype, micro_batches, card, too_small):
+    found = make_plan(SIZES["xxl"], Setup(dtype=dtype, micro_batches=micro_batches))
+    assert found.fits(card)
+    assert not found.fits(too_small)
