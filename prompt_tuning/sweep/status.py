@@ -15,6 +15,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.sweep.cost import run_flops
@@ -193,7 +195,8 @@ def seconds_left(out: pathlib.Path, found: Iterable[RunStatus]) -> tuple[float, 
     """Seconds of work of one worker that are (left, done), from runs finished here.
 
     Unfinished runs are scaled by their floating-point operations from runs of the same model and
-    method where there are any, else from all. None before the first run is done.
+    method where there are any, else read off a line through all: small models cost time that no
+    operation needs. None before the first run is done.
     """
     found = list(found)
     measured = measured_seconds(out)
@@ -207,14 +210,29 @@ def seconds_left(out: pathlib.Path, found: Iterable[RunStatus]) -> tuple[float, 
         return None
     left = done = 0.0
     for status in found:
-        known = rates.get((status.run.model, method_of(status.run))) or rates[None]
-        rate = sum(s for s, _ in known) / sum(f for _, f in known)
-        seconds = rate * (run_flops(status.run) or 1.0)
+        flops = run_flops(status.run) or 1.0
+        if known := rates.get((status.run.model, method_of(status.run))):
+            seconds = flops * _rate(known)
+        else:
+            seconds = _on_line(rates[None], flops)
         if status.state == "done":
             done += measured.get(status.run.id, seconds)
         elif status.state != "failed":
             left += seconds * (1.0 - status.share)
     return left, done
+
+
+def _rate(known: Sequence[tuple[float, float]]) -> float:
+    return sum(s for s, _ in known) / sum(f for _, f in known)
+
+
+def _on_line(known: Sequence[tuple[float, float]], flops: float) -> float:
+    """Seconds by the least-squares line through (flops, seconds); by the ratio if it falls."""
+    seconds, size = np.array(known).T
+    spread = size - size.mean()
+    slope = float(spread @ seconds / (spread @ spread)) if spread.any() else 0.0
+    start = float(seconds.mean() - slope * size.mean())
+    return start + slope * flops if slope > 0 and start >= 0 else flops * _rate(known)
 
 
 def counts(found: Iterable[RunStatus]) -> Mapping[str, int]:

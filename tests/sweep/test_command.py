@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from prompt_tuning.cli import main
-from prompt_tuning.sweep.status import LOG, Survey, save_plan, seconds_left
+from prompt_tuning.sweep.status import LOG, Survey, _on_line, save_plan, seconds_left
 
 
 @pytest.fixture
@@ -91,6 +91,13 @@ def test_the_time_left_goes_by_what_was_measured(swept, grid):
     assert (left, done) == (pytest.approx(20.0), pytest.approx(30.0))
     (out / grid[2].id / "metrics.jsonl").write_text('{"step": 3, "kind": "train"}\n')
     assert seconds_left(out, Survey(out, grid).look())[0] == pytest.approx(15.0)
+
+
+def test_runs_of_other_sizes_are_read_off_a_line():
+    known = [(3.0, 1e9), (4.0, 2e9), (6.0, 4e9)]  # two seconds, and one for every 1e9 operations
+    assert _on_line(known, 1e10) == pytest.approx(12.0)
+    assert _on_line([(4.0, 2e9), (4.0, 2e9)], 1e9) == pytest.approx(2.0)
+    assert _on_line([(4.0, 1e9), (2.0, 3e9)], 2e9) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(
