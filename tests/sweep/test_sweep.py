@@ -62,7 +62,7 @@ class Disturbing(Watch):
         if files != self.seen and self.left:
             self.seen, self.patience = files, self.patience - 1
             if self.patience <= 0 and self.harm():
-                self.left, self.patience = self.left - 1, self.random.randint(1, 6)
+                self.left, self.patience = self.left - 1, self.random.choice((1, 1, 1, 2, 5))
         return super().show(force)
 
 
