@@ -46,7 +46,7 @@ LENGTHS = {"pocket": (1, 5, 20, 100), "full": (1, 5, 20, 100, 150)}
 DEFAULT_LENGTH = 20  # of the ablations
 EVALUATIONS = 5  # on dev, of every run of every method
 SHARED = {"batch_size": 16, "max_input_length": 64, "max_target_length": 3}
-# Steps of LM adaptation whose models are shipped beside the full one (weights are limited to 25 MB).
+# Steps of LM adaptation whose models are shipped beside the full one.
 ADAPTATION = {"xs": (0, 300, 1500), "s": (0, 300, 1500), "b": (0, 300, 1500), "l": (0,)}
 # ----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The main job: sweep the pocket study, collect its results, draw its figures, say what they show.
 
-Command: `make reproduce`, or `python experiments/reproduce.py --out FOLDER`; `--full` for the whole study.
+Command: `make reproduce`, or `python experiments/reproduce.py --out FOLDER`; `--full` is the whole
+study.
 Cost: 10 minutes on 2 idle CPU cores; `--full` takes hours.
 It can be interrupted at any time and goes on where it was; finished runs are not repeated.
 """
