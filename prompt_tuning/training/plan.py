@@ -43,7 +43,7 @@ class Setup:
     remat: str = "full"  # as in `Run`
     micro_batches: int = 1  # as in `Run`
     runs: int = 1  # trained together in one program
-    devices: int = 1
+    devices: int = 1  # that share the work
     model_parallel: int = 1  # over how many devices each weight is split; rows are over the rest
 
     def __post_init__(self) -> None:
