@@ -30,8 +30,8 @@ class Tuned:
 
 # ---- the numbers of the study ---------------------------------------------------------------
 SIZES = {
-    "xs": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.01, model_steps=200),
-    "s": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.01, model_steps=200),
+    "xs": Tuned(prompt_rate=0.3, prompt_steps=400, model_rate=0.03, model_steps=400),
+    "s": Tuned(prompt_rate=0.3, prompt_steps=400, model_rate=0.01, model_steps=400),
     "b": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "l": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "xl": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
