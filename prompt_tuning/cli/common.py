@@ -1,7 +1,12 @@
 """What several commands share."""
 
 import pathlib
+from collections.abc import Callable
+from typing import Any
 
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from prompt_tuning.cli import Refused
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.prompt import Prompt, load_prompt
 from prompt_tuning.t5.load import FrozenT5, load_t5
@@ -11,6 +16,31 @@ def read_prompt(path: pathlib.Path) -> Prompt:
     """A prompt in any readable format; of a run's directory, its best."""
     best = path / "best_prompt.safetensors"
     return load_prompt(best if best.is_file() else path)
+
+
+def one_word(cls: type, metavar: str, read: Callable[[str], Any]) -> ConstructorRegistry:
+    """A flag for a configuration or None: one word, from which `read` makes the former."""
+    registry = ConstructorRegistry()
+
+    def from_words(words: list[str]) -> Any:
+        try:
+            return None if words[0] == "None" else read(words[0])
+        except UserError as error:
+            raise Refused(str(error)) from error
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if info.type != cls | None:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar=metavar,
+            instance_from_str=from_words,
+            is_instance=lambda value: value is None or isinstance(value, cls),
+            str_from_instance=lambda value: ["None" if value is None else "as configured"],
+        )
+
+    return registry
 
 
 def load_base(

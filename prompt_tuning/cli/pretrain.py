@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from prompt_tuning.cli import Refused
+from prompt_tuning.cli.common import one_word
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.tasks.pocket import document as pocket_document
@@ -16,28 +15,7 @@ from prompt_tuning.tasks.sources.files import parse_object, read_text
 from prompt_tuning.training import pretrain as training
 from prompt_tuning.training.pretraining import Pretraining, architecture
 
-REGISTRY = ConstructorRegistry()
-
-
-@REGISTRY.primitive_rule
-def _architecture(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[T5Config | None] | None:
-    """A size of T5 1.1, or a JSON file with the fields of `T5Config`."""
-    if info.type != T5Config | None:
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="SIZE|FILE.json",
-        instance_from_str=_from_words,
-        is_instance=lambda value: value is None or isinstance(value, T5Config),
-        str_from_instance=lambda value: ["None" if value is None else "as configured"],
-    )
-
-
-def _from_words(words: list[str]) -> T5Config | None:
-    try:
-        return None if words[0] == "None" else architecture(words[0])
-    except UserError as error:
-        raise Refused(str(error)) from error
+REGISTRY = one_word(T5Config, "SIZE|FILE.json", architecture)
 
 
 def read_config(path: pathlib.Path) -> Pretraining:

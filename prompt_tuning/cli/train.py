@@ -6,44 +6,21 @@ from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-from prompt_tuning.cli import Refused
+from prompt_tuning.cli.common import one_word
 from prompt_tuning.errors import UserError
 from prompt_tuning.tasks.sources.files import parse_object, read_text
 from prompt_tuning.training.loop import train
 from prompt_tuning.training.run import Run, UserTask, model_tuning, paper, released
 
-REGISTRY = ConstructorRegistry()
-
-
-@REGISTRY.primitive_rule
-def _user_task(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[UserTask | None] | None:
-    """A task of one's own is named by a JSON file with the fields of `UserTask`."""
-    if info.type != UserTask | None:
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="FILE.json",
-        instance_from_str=_from_words,
-        is_instance=lambda value: value is None or isinstance(value, UserTask),
-        str_from_instance=lambda value: ["None" if value is None else "as configured"],
-    )
-
-
-def _from_words(words: list[str]) -> UserTask | None:
-    try:
-        return read_user_task(words[0])
-    except UserError as error:
-        raise Refused(str(error)) from error
-
 
 def read_user_task(path: str) -> UserTask | None:
-    """The fields of `UserTask` as a JSON object; the word "None" is none."""
-    if path == "None":
-        return None
+    """The fields of `UserTask` as a JSON object."""
     fields = parse_object(read_text(pathlib.Path(path)), path)
     return Run.from_dict({"task": "", "user_task": fields}).user_task
+
+
+REGISTRY = one_word(UserTask, "FILE.json", read_user_task)
 
 
 def read_run(path: pathlib.Path) -> Run:
