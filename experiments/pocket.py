@@ -12,6 +12,7 @@ import dataclasses
 from typing import Any
 
 import prompt_tuning as pt
+from experiments import real
 from prompt_tuning.errors import UserError
 from prompt_tuning.sweep.figures import LENGTH_BY_SIZE, SCALE
 
@@ -63,7 +64,6 @@ TEXTS = {
     "pocket/mrpc": "do they agree or differ ?",
     "pocket/qqp": "is the question new or repeated ?",
 }
-SHOTS = (0, 4)
 TEMPLATES = ("{prompt} {input}", "{input} {prompt}")
 
 
@@ -105,19 +105,8 @@ def model(task: str, size: str, seed: int = 0, **changes: Any) -> pt.Run:
 
 def designs(task: str, size: str) -> list[pt.Run]:
     """Prompts of words on the frozen model, zero- and few-shot; none is trained."""
-    found = []
-    for shots in SHOTS:
-        for template in TEMPLATES:
-            config = {
-                "length": None,
-                "init": "text",
-                "text": TEXTS[task],
-                "shots": shots,
-                "position": "template",
-                "template": template,
-            }
-            found.append(prompt(task, size, steps=0, prompt=config))
-    return found
+    found = real.designed(TEXTS[task], TEMPLATES)
+    return [prompt(task, size, steps=0, prompt=config) for config in found]
 
 
 def runs(setting: str = "pocket") -> list[pt.Run]:

@@ -4,6 +4,7 @@ A).
 No experiment itself. Every function returns runs; keywords change single fields.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import prompt_tuning as pt
@@ -64,20 +65,26 @@ SHOTS = (0, 4)
 
 def designs(task: str, size: str) -> list[pt.Run]:
     """Prompts of words on the frozen model, zero- and few-shot, before and behind the input."""
-    found = []
-    for shots in SHOTS:
-        for template in ("{prompt} {input}", "{prompt} {input} answer:"):
-            config = {
-                "length": None,
-                "init": "text",
-                "text": TEXTS[task],
-                "shots": shots,
-                "position": "template",
-                "template": template,
-            }
-            found.append(prompt(task, size, steps=0, prompt=config))
-    return found
+    templates = ("{prompt} {input}", "{prompt} {input} answer:")
+    found = designed(TEXTS[task], templates)
+    return [prompt(task, size, steps=0, prompt=config) for config in found]
 
 
-__all__ = ["SEEDS", "SIZES", "SUITE", "adapted", "designs", "model", "multitask",
+def designed(text: str, templates: Sequence[str]) -> list[dict[str, Any]]:
+    """Settings of prompts that are a text, alone and with examples, in each template."""
+    return [
+        {
+            "length": None,
+            "init": "text",
+            "text": text,
+            "shots": shots,
+            "position": "template",
+            "template": template,
+        }
+        for shots in SHOTS
+        for template in templates
+    ]
+
+
+__all__ = ["SEEDS", "SIZES", "SUITE", "adapted", "designed", "designs", "model", "multitask",
            "prompt", "unadapted"]  # fmt: skip
