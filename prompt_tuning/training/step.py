@@ -125,7 +125,7 @@ def train_step(
         grads, sums = gradient(batch, keys)
     else:
         n = objective.micro_batches
-        parts = Batch(*(jnp.moveaxis(_cut(x, n), 1, 0) for x in batch))
+        parts = Batch(*(_cut(x, n) for x in batch))
         part_keys = jax.vmap(lambda key: jax.random.split(key, n), out_axes=1)(keys)
         first = jax.tree.map(lambda x: x[0], (parts, part_keys))
         zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(gradient, *first))
@@ -160,8 +160,11 @@ def train_step(
 
 
 def _cut(x_RB: Array, parts: int) -> Array:
-    """`[R, B, ...]` as `[R, parts, B / parts, ...]`."""
-    return x_RB.reshape(x_RB.shape[0], parts, -1, *x_RB.shape[2:])
+    """`[R, B, ...]` as `[parts, R, B / parts, ...]`.
+
+    A part takes every parts-th row: where devices share the rows, each has its share of every part.
+    """
+    return jnp.moveaxis(x_RB.reshape(x_RB.shape[0], -1, parts, *x_RB.shape[2:]), 2, 0)
 
 
 def _rms(tree: Any) -> Array:
