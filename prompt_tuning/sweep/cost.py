@@ -51,7 +51,8 @@ def run_flops(run: Run) -> float | None:
     if config is None:
         return None
     shapes = param_shapes(config)
-    encoder, decoder = _size(shapes["encoder"]), _size(shapes["decoder"])
+    encoder = _size(shapes["encoder"])
+    decoder = _size({k: v for k, v in shapes["decoder"].items() if k != "logits_dense"})
     rows = (run.prompt.length or 0) if run.method == "prompt" else 0
     inputs, targets = run.max_input_length + rows, run.max_target_length
     head = config.d_model * config.vocab_size
