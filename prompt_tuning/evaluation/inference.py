@@ -1,7 +1,8 @@
 """Batches of encoder rows through the frozen model: generated texts and label scores.
 
 Every row carries its own prompt as virtual ids, so one batch mixes tasks, prompts and lengths.
-Shape letters: B rows, T encoder length, U target length, N labels, R prompts, P prompt rows.
+Shape letters: B rows, T encoder length, U target length, E examples in a row, N labels, R prompts,
+P prompt rows.
 """
 
 import functools
@@ -14,10 +15,10 @@ import numpy as np
 from jax import Array
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.rows import bucket, pad_rows
+from prompt_tuning.evaluation.rows import bucket, pack_inputs, packed_length, pad_rows
 from prompt_tuning.prompts.prompt import Prompt, check_base
 from prompt_tuning.prompts.table import embed, prompt_index
-from prompt_tuning.t5.decode import beam_search, greedy, score_targets
+from prompt_tuning.t5.decode import beam_search, greedy, score_packed_targets
 from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.t5.model import T5, apply
@@ -64,7 +65,7 @@ def _generate(
     return beam_search(*args)[0][:, 0]
 
 
-@functools.partial(jax.jit, static_argnames=("model",))
+@functools.partial(jax.jit, static_argnames=("model", "examples"))
 def _score(
     model: T5,
     params: Params,
@@ -72,10 +73,12 @@ def _score(
     ids_BT: Array,
     segments_BT: Array,
     targets_NU: Array,
+    examples: int,
 ) -> Array:
     encoded = _encode(model, params, prompts_RPD, ids_BT, segments_BT)
-    targets_BNU = jnp.broadcast_to(targets_NU[None], (len(ids_BT), *targets_NU.shape))
-    return score_targets(model, params, encoded, segments_BT, targets_BNU)
+    shape = (len(ids_BT), examples, *targets_NU.shape)
+    targets_BENU = jnp.broadcast_to(targets_NU[None, None], shape)
+    return score_packed_targets(model, params, encoded, segments_BT, targets_BENU)
 
 
 def forward(
@@ -157,30 +160,54 @@ def _batches(
     start = 0
     while start < len(order):
         length = bucket(len(rows[order[start]]))
-        size = 1 << max(tokens_per_batch // length, 1).bit_length() - 1  # a power of two
-        while size > 8 and size >= 2 * (len(order) - start):
-            size //= 2
+        size = _batch_size(length, tokens_per_batch, len(order) - start)
         numbers = order[start : start + size]
         chosen = [rows[n] for n in numbers] + [[0]] * (size - len(numbers))
         yield np.array(numbers), pad_rows(chosen, length), _segments(chosen, length)
         start += size
 
 
+def _packed_batches(
+    rows: Sequence[Sequence[int]], layout: Sequence[Sequence[int]], length: int, size: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """(row numbers `[B, E]`, -1 where there is none, ids, segments) of `size` packed rows each."""
+    examples = max(map(len, layout))
+    for start in range(0, len(layout), size):
+        numbers = np.full((size, examples), -1)
+        ids, segments = np.zeros((2, size, length), np.int32)
+        for b, packed in enumerate(layout[start : start + size]):
+            numbers[b, : len(packed)] = packed
+            ends = np.cumsum([len(rows[n]) for n in packed])
+            ids[b, : ends[-1]] = [i for n in packed for i in rows[n]]
+            segments[b, : ends[-1]] = 1 + np.searchsorted(ends, np.arange(ends[-1]), "right")
+        yield numbers, ids, segments
+
+
+def _batch_size(length: int, tokens_per_batch: int, left: int) -> int:
+    """How many rows make a batch: a power of two, and not many more than are left."""
+    size = 1 << max(tokens_per_batch // length, 1).bit_length() - 1
+    while size > 8 and size >= 2 * left:
+        size //= 2
+    return size
+
+
 def _run(
     call: Callable[[np.ndarray, np.ndarray], Array],
-    rows: Sequence[Sequence[int]],
-    tokens_per_batch: int,
+    batches: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    count: int,
 ) -> list[np.ndarray]:
-    """The result of each row, in the order of `rows`; the next batch is sent before one is read."""
-    results: list[Any] = [None] * len(rows)
+    """The result of each of `count` rows; the next batch is sent before one is read."""
+    results: list[Any] = [None] * count
     pending: list[tuple[np.ndarray, Array]] = []
 
     def collect() -> None:
         numbers, out = pending.pop(0)
-        for n, value in zip(numbers, np.asarray(out), strict=False):
-            results[n] = value
+        found = np.asarray(out)
+        for place, n in np.ndenumerate(numbers):
+            if n >= 0:
+                results[n] = found[place]
 
-    for numbers, ids, segments in _batches(rows, tokens_per_batch):
+    for numbers, ids, segments in batches:
         pending.append((numbers, call(ids, segments)))
         if len(pending) > 1:
             collect()
@@ -206,7 +233,7 @@ def generate_ids(
     def call(ids: np.ndarray, segments: np.ndarray) -> Array:
         return _generate(model, t5.params, prompts, ids, segments, max_length, beams, alpha)
 
-    return _run(call, rows, tokens_per_batch)
+    return _run(call, _batches(rows, tokens_per_batch), len(rows))
 
 
 def score_label_ids(
@@ -217,12 +244,22 @@ def score_label_ids(
     prompts_RPD: Any = None,
     tokens_per_batch: int = TOKENS_PER_BATCH,
 ) -> np.ndarray:
-    """Log-likelihoods `[rows, N]` of N label texts (ids with EOS); one encoder pass a row."""
+    """Log-likelihoods `[rows, N]` of N label texts (ids with EOS); one encoder pass a row.
+
+    Rows are packed, several in one row of the batch: one compiled shape, little padding.
+    """
+    if not rows:
+        return np.zeros((0, len(labels)), np.float32)
     model = T5(t5.config, dtype=t5.dtype)
     targets = pad_rows(labels, max(map(len, labels)))
     prompts = None if prompts_RPD is None else jnp.asarray(prompts_RPD)
+    lengths = [len(row) for row in rows]
+    length = packed_length(lengths)
+    layout = pack_inputs(lengths, length)
+    examples = max(map(len, layout))
 
     def call(ids: np.ndarray, segments: np.ndarray) -> Array:
-        return _score(model, t5.params, prompts, ids, segments, targets)
+        return _score(model, t5.params, prompts, ids, segments, targets, examples)
 
-    return np.stack(_run(call, rows, tokens_per_batch))
+    size = _batch_size(length, tokens_per_batch, len(layout))
+    return np.stack(_run(call, _packed_batches(rows, layout, length, size), len(rows)))

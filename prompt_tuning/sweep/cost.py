@@ -11,6 +11,7 @@ import numpy as np
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.hf_config import config_from_hf
+from prompt_tuning.t5.layers import few_queries
 from prompt_tuning.t5.load import pocket_folder
 from prompt_tuning.t5.model import count_params, param_shapes
 from prompt_tuning.training.run import Run
@@ -56,11 +57,14 @@ def run_flops(run: Run) -> float | None:
     rows = (run.prompt.length or 0) if run.method == "prompt" else 0
     inputs, targets = run.max_input_length + rows, run.max_target_length
     head = config.d_model * config.vocab_size
+    few = few_queries(config, targets)  # then the encoder's output is attended to as it is
+    seen = targets if few else targets + inputs
     attention = 4 * config.d_attention * (
-        config.num_layers * inputs**2 + config.num_decoder_layers * targets * (targets + inputs)
+        config.num_layers * inputs**2 + config.num_decoder_layers * targets * seen
     )  # fmt: skip
-    # Decoder layers also map every encoder position to a key and a value.
-    cross = 4 * config.num_decoder_layers * config.d_model * config.d_attention * inputs
+    # Or decoder layers map every encoder position to a key and a value.
+    width = config.num_heads * targets if few else config.d_attention
+    cross = 4 * config.num_decoder_layers * config.d_model * width * inputs
     forward = 2.0 * (encoder * inputs + (decoder + head) * targets) + cross + attention
     passes = 2 if run.method == "prompt" else 3
     evaluations = max(1, -(-run.steps // run.eval_every))

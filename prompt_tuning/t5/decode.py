@@ -1,8 +1,9 @@
 """Greedy and beam decoding with a key/value cache, and log-likelihoods of given targets.
 
-Everything here starts from one encoder pass, takes one example a row (segments 1, padding 0), and
-is pure: jit it where it is called. Shape letters: B rows, T encoder length, U decoder length,
-N targets a row, W beams, D d_model, V vocabulary, L layers.
+Everything here starts from one encoder pass, takes one example a row (segments 1, padding 0) where
+it does not say otherwise, and is pure: jit it where it is called. Shape letters: B rows, T encoder
+length, U decoder length, E examples in a row, N targets of an example, W beams, D d_model,
+V vocabulary, L layers.
 """
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from prompt_tuning.t5 import int8
-from prompt_tuning.t5.layers import Params
+from prompt_tuning.t5.layers import Params, few_queries
 from prompt_tuning.t5.model import T5, apply
 
 NEVER = -1.0e7  # the log-probability of a beam that does not exist; finite so that sums stay finite
@@ -23,9 +24,16 @@ def shift_right(targets_BU: Array, start_id: int = 0) -> Array:
 
 
 def start_cache(model: T5, params: Params, encoded_BTD: Array, max_length: int) -> Params:
-    """An empty self-attention cache `[L, B, H, U, K]` and the cross-attention's keys and values."""
+    """An empty self-attention cache `[L, B, H, U, K]`, and what the cross-attention reads.
+
+    That is its "cross" keys and values or, for few tokens, the "encoded" input `[1, B, T, D]`.
+    """
     cfg = model.config
     cross = params["decoder"]["layers"]["encoder_decoder_attention"]
+    shape = (cfg.num_decoder_layers, len(encoded_BTD), cfg.num_heads, max_length, cfg.d_kv)
+    empty = jnp.zeros(shape, model.dtype)
+    if few_queries(cfg, max_length) and "scale" not in cross["key"]:
+        return {"self": (empty, empty), "encoded": encoded_BTD[None]}
 
     def project(name: str) -> Array:
         layers = cross[name]
@@ -37,8 +45,6 @@ def start_cache(model: T5, params: Params, encoded_BTD: Array, max_length: int) 
             out = jnp.einsum("BTD,LDE->LBTE", encoded_BTD, kernel)
         return jnp.swapaxes(out.reshape(*out.shape[:-1], cfg.num_heads, cfg.d_kv), -3, -2)
 
-    shape = (cfg.num_decoder_layers, len(encoded_BTD), cfg.num_heads, max_length, cfg.d_kv)
-    empty = jnp.zeros(shape, model.dtype)
     return {"self": (empty, empty), "cross": (project("key"), project("value"))}
 
 
@@ -157,16 +163,28 @@ def score_targets(
 ) -> Array:
     """Log-likelihood of N targets (EOS included, padded with 0) of each row, float32 `[B, N]`.
 
-    The encoder output and the cross-attention's keys and values are shared by the N targets.
+    The encoder output is shared by the N targets.
     """
+    args = (model, params, encoded_BTD, segments_BT, targets_BNU[:, None])
+    return score_packed_targets(*args)[:, 0]
 
-    def one(targets_BU: Array) -> Array:
-        valid_BU = (targets_BU != model.config.pad_id).astype(jnp.int32)
-        inputs_BU = shift_right(targets_BU, model.config.decoder_start_id)
-        args = (inputs_BU, encoded_BTD, valid_BU, segments_BT)
-        logits_BUV = apply(model, params, *args, method="decode")
-        logp_BUV = jax.nn.log_softmax(logits_BUV)
-        logp_BU = jnp.take_along_axis(logp_BUV, targets_BU[:, :, None], -1)[:, :, 0]
-        return jnp.where(valid_BU > 0, logp_BU, 0.0).sum(-1)
 
-    return jax.vmap(one, in_axes=1, out_axes=1)(targets_BNU)
+def score_packed_targets(
+    model: T5, params: Params, encoded_BTD: Array, segments_BT: Array, targets_BENU: Array
+) -> Array:
+    """`score_targets` of rows that hold up to E examples, segments 1 ... E: `[B, E, N]`."""
+    cfg = model.config
+    B, E, _, U = targets_BENU.shape
+
+    def one(targets_BEU: Array) -> Array:
+        valid_BEU = targets_BEU != cfg.pad_id
+        inputs_BEU = shift_right(targets_BEU, cfg.decoder_start_id)
+        numbers_E = jnp.arange(1, E + 1, dtype=jnp.int32)
+        segments_BEU = jnp.where(valid_BEU, numbers_E[None, :, None], 0)
+        flat = (inputs_BEU.reshape(B, E * U), encoded_BTD, segments_BEU.reshape(B, E * U))
+        logits = apply(model, params, *flat, segments_BT, method="decode")
+        logp_BEUV = jax.nn.log_softmax(logits).reshape(B, E, U, -1)
+        logp_BEU = jnp.take_along_axis(logp_BEUV, targets_BEU[..., None], -1)[..., 0]
+        return jnp.where(valid_BEU, logp_BEU, 0.0).sum(-1)
+
+    return jax.vmap(one, in_axes=2, out_axes=2)(targets_BENU)

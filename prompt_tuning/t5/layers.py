@@ -173,10 +173,35 @@ class Attention(nn.Module):
         scores = jnp.einsum("BHUK,BHSK->BHUS", q_BHUK, k_BHSK, preferred_element_type=jnp.float32)
         if bias is not None:
             scores = scores + bias
+        y_BHUK = jnp.einsum("BHUS,BHSK->BHUK", self.weights(scores, mask), v_BHSK)
+        return self.merge(y_BHUK)
+
+    def weights(self, scores: Array, mask: Array) -> Array:
         scores = jnp.where(mask, scores, MASKED)
-        weights = self.drop(jax.nn.softmax(scores, axis=-1).astype(self.dtype))
-        y_BUHK = jnp.swapaxes(jnp.einsum("BHUS,BHSK->BHUK", weights, v_BHSK), -3, -2)
+        return self.drop(jax.nn.softmax(scores, axis=-1).astype(self.dtype))
+
+    def merge(self, y_BHUK: Array) -> Array:
+        y_BUHK = jnp.swapaxes(y_BHUK, -3, -2)
         return self.out(y_BUHK.reshape(*y_BUHK.shape[:-2], self.config.d_attention))
+
+    def of_few(self, x_BUD: Array, encoded_BSD: Array, mask: Array) -> Array:
+        """`self(x, self.keys_values(encoded), mask, None)` for few queries U and many keys S.
+
+        The queries go through the key's matrix, and weighted sums of the encoder's output through
+        the value's: U / K of the operations of projecting it, and no keys and values to keep.
+        """
+        q_BHUK = self.heads(self.query(x_BUD))
+        q_BHUD = jnp.einsum("BHUK,DHK->BHUD", q_BHUK, self.matrix(self.key))
+        scores = jnp.einsum(
+            "BHUD,BSD->BHUS", q_BHUD, encoded_BSD, preferred_element_type=jnp.float32
+        )
+        y_BHUD = jnp.einsum("BHUS,BSD->BHUD", self.weights(scores, mask), encoded_BSD)
+        return self.merge(jnp.einsum("BHUD,DHK->BHUK", y_BHUD, self.matrix(self.value)))
+
+    def matrix(self, dense: Dense) -> Array:
+        """The weights of a projection to heads, `[D, H, K]`."""
+        kernel = dense.get_variable("params", "kernel").astype(self.dtype)
+        return kernel.reshape(-1, self.config.num_heads, self.config.d_kv)
 
 
 class MLP(nn.Module):
@@ -248,15 +273,30 @@ class DecoderLayer(nn.Module):
     ) -> tuple[Array, Params | None]:
         y = self.pre_self_attention_layer_norm(x_BUD)
         kv = self.self_attention.keys_values(y)
-        if cache is None:
-            assert encoded_BTD is not None
-            cross_kv = self.encoder_decoder_attention.keys_values(encoded_BTD)
-        else:
+        if cache is not None:
             insert = functools.partial(jax.lax.dynamic_update_slice_in_dim, axis=2)
             k, v = cache["self"]
             kv = insert(k, kv[0], position), insert(v, kv[1], position)
-            cross_kv, cache = cache["cross"], {"self": kv, "cross": cache["cross"]}
         x_BUD = x_BUD + self.drop(self.self_attention(y, kv, self_mask, bias))
         y = self.pre_cross_attention_layer_norm(x_BUD)
-        x_BUD = x_BUD + self.drop(self.encoder_decoder_attention(y, cross_kv, cross_mask, None))
-        return x_BUD + self.drop(self.mlp(self.pre_mlp_layer_norm(x_BUD))), cache
+        cross = self.encoder_decoder_attention
+        if encoded_BTD is None:
+            assert cache is not None
+            y = cross(y, cache["cross"], cross_mask, None)
+        elif cache is not None or self.few(x_BUD.shape[-2]):
+            y = cross.of_few(y, encoded_BTD, cross_mask)
+        else:
+            y = cross(y, cross.keys_values(encoded_BTD), cross_mask, None)
+        x_BUD = x_BUD + self.drop(y)
+        x_BUD = x_BUD + self.drop(self.mlp(self.pre_mlp_layer_norm(x_BUD)))
+        return x_BUD, None if cache is None else {"self": kv}  # what a step changes
+
+    def few(self, U: int) -> bool:
+        """Whether `Attention.of_few` is to be used; there must be weights, and not of int8."""
+        quantized = self.encoder_decoder_attention.key.has_variable("params", "scale")
+        return few_queries(self.config, U) and not (quantized or self.is_initializing())
+
+
+def few_queries(config: T5Config, U: int) -> bool:
+    """Whether a decoder of U tokens saves work by not projecting the encoder's output."""
+    return config.d_kv >= 2 * U  # batched products are the slower ones

@@ -131,8 +131,10 @@ class Decoder(nn.Module):
         self_mask = (jnp.arange(S) <= position)[None, None, None, :]
         cross_mask = (encoder_segments_BT > 0)[:, None, None, :]
         bias = self.relpos_bias(1, S, position)
-        x_B1D, cache = self.layers(x_B1D, cache, None, position, self_mask, cross_mask, bias)
-        return self.head(x_B1D, embedding_VD), cache
+        layers = {name: x for name, x in cache.items() if name != "encoded"}
+        encoded = cache["encoded"][0] if "encoded" in cache else None
+        x_B1D, layers = self.layers(x_B1D, layers, encoded, position, self_mask, cross_mask, bias)
+        return self.head(x_B1D, embedding_VD), {**cache, **layers}
 
     def head(self, x_BUD: Array, embedding_VD: Array) -> Array:
         cfg = self.config

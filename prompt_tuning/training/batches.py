@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from prompt_tuning.evaluation.rows import bucket
+from prompt_tuning.evaluation.rows import bucket, pack
 
 
 class Batch(NamedTuple):
@@ -42,28 +42,6 @@ def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
 
 
-def pack(lengths: Sequence[tuple[int, int]], limit: tuple[int, int]) -> list[list[int]]:
-    """First-fit decreasing: items of (input, target) lengths into rows within both limits.
-
-    The longest of both together come first; by input length alone, the rows of long inputs would
-    leave their targets' half empty.
-    """
-    rows: list[list[int]] = []
-    free: list[list[int]] = []
-    for n in sorted(range(len(lengths)), key=lambda n: -sum(lengths[n])):
-        size = lengths[n]
-        fits = (r for r in range(len(rows)) if free[r][0] >= size[0] and free[r][1] >= size[1])
-        r = next(fits, None)
-        if r is None:
-            r = len(rows)
-            rows.append([])
-            free.append(list(limit))
-        rows[r].append(n)
-        free[r][0] -= size[0]
-        free[r][1] -= size[1]
-    return rows
-
-
 def make_batch(
     inputs: Sequence[Sequence[int]],
     targets: Sequence[Sequence[int]],
@@ -84,7 +62,8 @@ def make_batch(
         even_share = sum(t for _, t in sizes) / -(-sum(i for i, _ in sizes) // limit)
         layout = pack(sizes, (limit, max(int(2 * even_share), *(t for _, t in sizes))))
     B = len(layout) if packed_length is None else -(-len(layout) // 2) * 2
-    T = bucket(max(sum(len(inputs[n]) for n in row) for row in layout))
+    longest = max(sum(len(inputs[n]) for n in row) for row in layout)
+    T = bucket(longest) if packed_length is None else max(packed_length, longest)
     U = bucket(max(sum(len(targets[n]) for n in row) for row in layout))
     return fill_batch(inputs, targets, layout, (B, T, U), start_id=start_id, pad_id=pad_id)
 

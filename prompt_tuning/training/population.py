@@ -144,12 +144,11 @@ class Population:
             virtual = self.virtual(member)
             inputs = [member.train.rows[n].with_prompt(virtual) for n in numbers]
             targets = [member.train.targets[n] for n in numbers]
-            length = member.run.max_input_length + len(virtual) if self.run.packing else None
             batches.append(
                 make_batch(
                     inputs,
                     targets,
-                    packed_length=length,
+                    packed_length=member.packed_length if self.run.packing else None,
                     start_id=cfg.decoder_start_id,
                     pad_id=cfg.pad_id,
                 )

@@ -13,12 +13,13 @@ import jax
 import numpy as np
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.evaluation.rows import pack
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.model import init_params
 from prompt_tuning.t5.tokenizer import load_tokenizer
 from prompt_tuning.tasks import pocket
-from prompt_tuning.training.batches import Batch, fill_batch, pack
+from prompt_tuning.training.batches import Batch, fill_batch
 from prompt_tuning.training.corpus import Corpus, TextConfig
 from prompt_tuning.training.objectives import prefix_lm, span_corruption, span_lengths
 from prompt_tuning.training.optimizer import OptimizerConfig

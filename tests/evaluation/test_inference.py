@@ -9,6 +9,7 @@ import pytest
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.inference import forward, generate_ids, score_label_ids
+from prompt_tuning.evaluation.rows import pack_inputs, packed_length
 from prompt_tuning.prompts.prompt import Prompt
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 
@@ -35,6 +36,11 @@ def test_neighbours_and_padding_never_count(t5, rows):
     a = score_label_ids(t5, rows, LABELS, prompts_RPD=table)
     b = score_label_ids(t5, rows, LABELS, prompts_RPD=table, tokens_per_batch=1)
     np.testing.assert_allclose(a, b, atol=1e-5)
+    lengths = [len(row) for row in rows]
+    assert len(pack_inputs(lengths, packed_length(lengths))) < len(rows)  # some did share a row
+    apart = [score_label_ids(t5, [row], LABELS, prompts_RPD=table)[0] for row in rows]
+    np.testing.assert_allclose(a, apart, atol=1e-5)
+    assert score_label_ids(t5, [], LABELS).shape == (0, 3)
 
 
 def test_scores_are_those_of_the_logits(t5, rows, likelihood):

@@ -1,10 +1,11 @@
 """Rows of any texts: within the limit, closed by EOS, the prompt where it belongs."""
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_tuning.evaluation.rows import encode_inputs
+from prompt_tuning.evaluation.rows import encode_inputs, pack, pack_inputs, packed_length
 from prompt_tuning.prompts.marks import PROMPT_MARK
 
 EOS = 1
@@ -41,3 +42,27 @@ def test_inputs_beside_a_prompt_fit(position, size, limit):
     assert row.ids == (*map(ord, text[: limit - 1]), EOS)
     assert row.truncated == (size + 1 > limit)
     assert row.at == {"prefix": 0, "after_first": 1, "suffix": len(row.ids) - 1}[position]
+
+
+def test_packing_loses_nothing_and_keeps_to_the_limits():
+    rng = np.random.default_rng(4)
+    sizes = [(int(a), int(b)) for a, b in zip(rng.integers(1, 30, 50), rng.integers(1, 6, 50),
+                                              strict=True)]  # fmt: skip
+    rows = pack(sizes, (40, 9))
+    assert sorted(n for row in rows for n in row) == list(range(50))
+    assert all(sum(sizes[n][0] for n in row) <= 40 for row in rows)
+    assert all(sum(sizes[n][1] for n in row) <= 9 for row in rows)
+
+
+def test_rows_of_examples_are_long_where_that_saves_padding_and_short_where_not():
+    rng = np.random.default_rng(0)
+    mixed = rng.integers(20, 200, 300).tolist()
+    length = packed_length(mixed)
+    layout = pack_inputs(mixed, length)
+    assert sorted(n for row in layout for n in row) == list(range(300))
+    assert all(sum(mixed[n] for n in row) <= length for row in layout)
+    assert sum(mixed) / (len(layout) * length) > 0.9
+    assert packed_length([60] * 40) == 64  # an example fills its row: attention decides
+    assert packed_length([5]) == 32
+    # The longest fits, wherever it stands.
+    assert packed_length([*mixed, 700]) >= 700

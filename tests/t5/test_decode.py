@@ -1,5 +1,6 @@
 """Cached decoding against plain full passes, beams against exhaustive search."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -7,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.t5 import decode
 from prompt_tuning.t5.config import T5Config
-from prompt_tuning.t5.decode import beam_search, greedy, score_targets, shift_right
+from prompt_tuning.t5.decode import beam_search, greedy, score_targets, shift_right, start_cache
 from prompt_tuning.t5.model import T5, init_params
 
 CONFIG = T5Config(
@@ -54,6 +56,26 @@ def test_greedy_equals_decoding_without_a_cache(case):
         done |= token == 1
     np.testing.assert_array_equal(got, want)
     assert len({tuple(row) for row in got}) > 1  # the case is not trivial
+
+
+def test_few_tokens_are_generated_without_keys_and_values_of_the_encoder(case, monkeypatch):
+    """With heads of 32, a cache of up to 16 tokens reads the encoder's output itself."""
+    wide = dataclasses.replace(CONFIG, d_kv=32)
+    model, params, (_, encoded, segments) = T5(wide), init_params(wide, seed=3), case
+    params["decoder"]["logits_dense"]["kernel"] *= 4.0
+
+    def found():
+        assert set(start_cache(model, params, encoded, 6)) == {"self", cross}
+        return greedy(model, params, encoded, segments, 6), *beam_search(
+            model, params, encoded, segments, 6, 2
+        )
+
+    cross = "encoded"
+    few = found()
+    monkeypatch.setattr(decode, "few_queries", lambda *_: False)
+    cross = "cross"
+    for got, want in zip(few, found(), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5)
 
 
 def _sequences(length: int) -> list[tuple[int, ...]]:

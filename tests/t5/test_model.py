@@ -9,6 +9,7 @@ import pytest
 
 from prompt_tuning.prompts.table import embed, virtual_ids
 from prompt_tuning.t5.config import SIZES, T5Config
+from prompt_tuning.t5.layers import few_queries
 from prompt_tuning.t5.model import REMAT_POLICIES, T5, apply, count_params, init_params
 
 CONFIG = T5Config(
@@ -97,6 +98,26 @@ def test_padding_changes_nothing(params):
 
     np.testing.assert_allclose(run(0, 0), run(5, 0), atol=1e-5)
     np.testing.assert_allclose(run(5, 7), run(5, 0), atol=1e-5)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+def test_a_short_decoder_equals_the_beginning_of_a_long_one(params, dropout):
+    """Few tokens attend to the encoder without its keys and values (`Attention.of_few`)."""
+    model = T5(CONFIG, dropout=dropout)
+    ids = jnp.asarray(np.random.default_rng(3).integers(2, 50, (2, 8)))
+    x, segments = (
+        jax.random.normal(jax.random.key(0), (2, 6, 24)),
+        jnp.asarray([[1] * 6, [1] * 4 + [0] * 2]),
+    )
+
+    def run(U):
+        key, few = jax.random.key(5), ids[:, :U]
+        args = (x, segments, few, jnp.ones_like(few))
+        return apply(model, params, *args, dropout_key=key if dropout else None)[:, :3]
+
+    assert few_queries(CONFIG, 3)
+    assert not few_queries(CONFIG, 8)
+    np.testing.assert_allclose(run(3), run(8), atol=1e-5)
 
 
 def test_the_decoder_is_causal(params):

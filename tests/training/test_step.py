@@ -11,7 +11,7 @@ from prompt_tuning.prompts.table import virtual_ids
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.model import T5, init_params, param_shapes
 from prompt_tuning.training import trees
-from prompt_tuning.training.batches import Batch, example_numbers, make_batch, pack, stack_batches
+from prompt_tuning.training.batches import Batch, example_numbers, make_batch, stack_batches
 from prompt_tuning.training.optimizer import PAPER, OptimizerConfig, make_optimizer
 from prompt_tuning.training.step import Group, Objective, State, population_loss, train_step
 
@@ -159,16 +159,6 @@ def test_every_example_comes_once_an_epoch_in_an_order_of_its_seed():
     assert seen == [n for step in range(9) for n in example_numbers(3, step, 4, 12)]
     assert seen != [n for step in range(9) for n in example_numbers(4, step, 4, 12)]
     assert len(example_numbers(0, 5, 30, 7)) == 30  # a batch larger than the data set
-
-
-def test_packing_loses_nothing_and_keeps_to_the_limits():
-    rng = np.random.default_rng(4)
-    sizes = [(int(a), int(b)) for a, b in zip(rng.integers(1, 30, 50), rng.integers(1, 6, 50),
-                                              strict=True)]  # fmt: skip
-    rows = pack(sizes, (40, 9))
-    assert sorted(n for row in rows for n in row) == list(range(50))
-    assert all(sum(sizes[n][0] for n in row) <= 40 for row in rows)
-    assert all(sum(sizes[n][1] for n in row) <= 9 for row in rows)
 
 
 def _flops(step, *args):
