@@ -71,6 +71,7 @@ class Result:
     metric: str
     main: bool
     value: float
+    members: tuple[str, ...] = ()  # the runs of an ensemble
 
     @property
     def objective(self) -> str:
@@ -106,6 +107,7 @@ def _result(row: dict[str, Any]) -> Result:
         metric=row["metric"],
         main=row["main"],
         value=math.nan if row["value"] is None else row["value"],
+        members=tuple(config.get("runs", ())),
     )
 
 

@@ -26,6 +26,8 @@ from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.training.run import Run
 
 ENSEMBLES = "ensembles"  # folder in the results folder
+NEIGHBOURS = "neighbours.json"  # in a run's directory
+METRICS = ("cosine", "dot", "euclidean")
 LoadModel = Callable[[Run], FrozenT5]
 
 
@@ -98,13 +100,13 @@ class Reading:
         return (self.run,)
 
     def file(self, out: pathlib.Path) -> pathlib.Path:
-        return out / self.run.id / "neighbours.json"
+        return out / self.run.id / NEIGHBOURS
 
     def do(self, out: pathlib.Path, load: LoadModel) -> dict[str, Any]:
         t5, prompt = load(self.run), read_result(out / self.run.id).prompt
         return {
             metric: read_prompt(prompt, t5, self.run.get_task().prompt_words, self.k, metric)
-            for metric in ("cosine", "dot", "euclidean")
+            for metric in METRICS
         }
 
 
@@ -136,7 +138,13 @@ def read_prompt(
 
 def done(evaluation: Evaluation, out: pathlib.Path) -> bool:
     """Whether its file is there and sound."""
-    return read_file(evaluation.file(out)) is not None
+    return is_sound(evaluation.file(out))
+
+
+def is_sound(path: pathlib.Path) -> bool:
+    """Whether an evaluation has left this file, whole."""
+    read = read_reading if path.name == NEIGHBOURS else read_file
+    return read(path) is not None
 
 
 def read_file(path: pathlib.Path) -> dict[str, Any] | None:
@@ -146,6 +154,17 @@ def read_file(path: pathlib.Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return values if isinstance(values, dict) else None
+
+
+def read_reading(path: pathlib.Path) -> dict[str, Any] | None:
+    """What a `Reading` left; None if there is none, or not all of it."""
+    values = read_file(path) or {}
+    wanted = {"pieces", "clusters", "tightness", "tightness_of_random", "labels", "persisted"}
+    whole = all(
+        isinstance(values.get(m), dict) and wanted <= values[m].keys() and values[m]["pieces"]
+        for m in METRICS
+    )
+    return values if whole else None
 
 
 def evaluate_run(evaluation: Evaluation, out: pathlib.Path, load: LoadModel) -> None:

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from prompt_tuning.sweep.cells import Cell, read_results
 from prompt_tuning.sweep.figures import (
+    FACTORING,
     FIGURES,
     INITIALISATION,
     LENGTH_BY_SIZE,
@@ -20,9 +21,9 @@ from prompt_tuning.sweep.lines import Plot, incomplete, plots
 def findings(table: pa.Table, figures: Sequence[Figure] = FIGURES) -> str:
     """Markdown: what was found, as far as the table has the runs for it. Says so where it has none.
 
-    (a) the gap between model and prompt tuning, (b) prompt length, (c) initialisation, (d) LM
-    adaptation; every number is a mean over the seeds that have all tasks. `figures` says what is
-    averaged.
+    The gap between model and prompt tuning, prompt length, initialisation, LM adaptation, and
+    whether factoring costs long prompts anything; every number is a mean over the seeds that have
+    all tasks. `figures` says what is averaged.
     """
     results = read_results(table)
     says = {
@@ -30,6 +31,7 @@ def findings(table: pa.Table, figures: Sequence[Figure] = FIGURES) -> str:
         LENGTH_BY_SIZE.name: ("Prompt length", _length),
         INITIALISATION.name: ("Initialisation", _initialisation),
         OBJECTIVE.name: ("LM adaptation", _adaptation),
+        FACTORING.name: ("Factored second moments", _factoring),
     }
     out = []
     for figure in figures:
@@ -131,6 +133,18 @@ def _adaptation(plot: Plot) -> list[str]:
     cells = _cells(plot)
     return _differences(cells, cells.get("span corruption", {}), "span corruption alone",
                         ("LM adaptation",))  # fmt: skip
+
+
+def _factoring(plot: Plot) -> list[str]:
+    cells = _cells(plot)
+    with_it, without = (cells.get(label, {}) for label in FACTORING.labels.values())
+    each = ", ".join(
+        f"{x} {without[x].mean - with_it[x].mean:+.1f}{_spread(with_it[x], without[x])}"
+        for x in with_it
+        if x in without
+    )
+    size = plot.lines[0].points[0].model
+    return [f"Never factored minus factored at {size}, points by length: {each}."] if each else []
 
 
 def _differences(

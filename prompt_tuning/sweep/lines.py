@@ -1,6 +1,7 @@
 """What a figure shows, as numbers, and its caption."""
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -136,6 +137,8 @@ def _select(figure: Figure, results: list[Result]) -> list[Result]:
         )
 
     kept = [r for r in results if keep(r)]
+    if "factored" in varied:
+        kept = _paired(kept)
     if "prompt_length" in varied or figure.length == "best":
         return kept
     groups: dict[Any, list[Result]] = {}
@@ -143,6 +146,20 @@ def _select(figure: Figure, results: list[Result]) -> list[Result]:
         groups.setdefault((r.model, _key(figure.series, r)), []).append(r)
     length = fixed_length(groups.values()) if figure.length == "fixed" else figure.length
     return [r for r in kept if r.method != "prompt" or r.prompt_length == length]
+
+
+def _paired(results: list[Result]) -> list[Result]:
+    """Runs of settings that were tried with and without factoring, whatever the prompt length."""
+    known: dict[tuple[str, str], set[bool]] = {}
+    keys = []
+    for r in results:
+        run = json.loads(r.recipe)
+        prompt = {**run.get("prompt", {}), "length": None}
+        optimizer = {**run.get("optimizer", {}), "factored": None}
+        rest = {**run, "prompt": prompt, "optimizer": optimizer}
+        keys.append((r.model, json.dumps(rest, sort_keys=True)))
+        known.setdefault(keys[-1], set()).add(r.factored)
+    return [r for r, key in zip(results, keys, strict=True) if len(known[key]) == 2]
 
 
 def _usual_init(prompts: list[Result]) -> str | None:

@@ -16,9 +16,11 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import check_writable, write_file
 from prompt_tuning.sweep import counts, draw, tables
 from prompt_tuning.sweep.cells import Result, dev, read_results
+from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.figures import FIGURES, METHODS, Figure
 from prompt_tuning.sweep.findings import findings
 from prompt_tuning.sweep.lines import Plot, plots
+from prompt_tuning.sweep.search import search_sheets
 
 CITATION = {  # also in CITATION.cff; a test holds that both agree
     "title": "prompt_tuning: prompt tuning of frozen T5 models in JAX",
@@ -50,7 +52,8 @@ def write_report(
 
     `out` gets report.html (self-contained), findings.md, captions.md, figures/ (PDF, SVG, PNG) and
     tables/ (Markdown, LaTeX, CSV). `runs` is the folder of the run directories, whose versions are
-    listed. Raises UserError without matplotlib, or where the folder takes no files.
+    listed, and whose readings of prompts are tabulated. Raises UserError without matplotlib, or
+    where the folder takes no files.
     """
     check_writable(out)
     results = read_results(table)
@@ -60,9 +63,10 @@ def write_report(
     drawings = drawn(shown)
     sheets = [tables.plot_sheet(plot) for plot in shown]
     sheets += tables.transfer_sheets(results)
-    settings = tables.settings_sheet(results)
-    sheets += [settings] if settings else []
-    sheets += [tables.counts_sheet(), tables.runs_sheet(results)]
+    sheets += ensemble_sheets(results) + reading_sheets(results, runs) + search_sheets(results)
+    factoring = tables.factoring_sheet(results)
+    sheets += [factoring] if factoring else []
+    sheets += [tables.counts_sheet(), tables.trainable_sheet(), tables.runs_sheet(results)]
     found = findings(table, figures)
     for name, _, files in drawings:
         for form, data in files.items():
@@ -82,10 +86,10 @@ def write_report(
     return out / "report.html"
 
 
-def drawn(shown: Sequence[Plot]) -> list[Drawing]:
+def drawn(shown: Sequence[Plot], formats: Sequence[draw.Format] = draw.FORMATS) -> list[Drawing]:
     """The files of the figures and of Figure 4, which needs no runs."""
-    found = [(plot.name, plot.caption, draw.draw(plot)) for plot in shown]
-    return [*found, ("figure4", counts.CAPTION, draw.draw_counts(counts.counts()))]
+    found = [(plot.name, plot.caption, draw.draw(plot, formats)) for plot in shown]
+    return [*found, ("figure4", counts.CAPTION, draw.draw_counts(counts.counts(), formats))]
 
 
 def write_gallery(
@@ -95,9 +99,8 @@ def write_gallery(
     shown = [plot for figure in figures for plot in plots(figure, read_results(table))]
     files = {
         out / f"{name}.{form}": data
-        for name, _, by_form in drawn(shown)
+        for name, _, by_form in drawn(shown, ("png", "svg"))
         for form, data in by_form.items()
-        if form != "pdf"
     }
     for path, data in files.items():
         if len(data) >= GALLERY_BYTES:

@@ -15,7 +15,7 @@ import pyarrow.parquet
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_file
 from prompt_tuning.sweep.cost import parameters
-from prompt_tuning.sweep.evaluations import ENSEMBLES, read_file
+from prompt_tuning.sweep.evaluations import ENSEMBLES, NEIGHBOURS, read_file, read_reading
 from prompt_tuning.sweep.grid import method_of
 from prompt_tuning.sweep.status import load_plans, measured_seconds, read_lines, read_result
 from prompt_tuning.tasks.catalog import get_task
@@ -85,6 +85,9 @@ def collect(out: pathlib.Path) -> Collected:
         rows += result_rows(result, about)
         for file in sorted(directory.glob("elsewhere/*.json")):
             rows += _elsewhere_rows(file, rows[-1], damaged)
+        reading = directory / NEIGHBOURS
+        if reading.exists() and read_reading(reading) is None:
+            _damaged(reading, damaged)
     of_run = {row["run"]: row for row in rows}
     for file in sorted((out / ENSEMBLES).glob("*.json")):
         rows += _ensemble_rows(file, of_run, damaged)
@@ -99,10 +102,14 @@ def _evaluation(file: pathlib.Path, damaged: list[str]) -> dict[str, Any]:
     try:
         _with_main(values["metrics"], values["select"])
     except (KeyError, TypeError, ValueError):
-        damaged.append(f"{file} is damaged")
-        file.unlink()
+        _damaged(file, damaged)
         return {}
     return values
+
+
+def _damaged(file: pathlib.Path, damaged: list[str]) -> None:
+    damaged.append(f"{file} is damaged: the next sweep does it again")
+    file.unlink()
 
 
 def _elsewhere_rows(
@@ -123,7 +130,10 @@ def _elsewhere_rows(
 def _ensemble_rows(
     file: pathlib.Path, of_run: dict[str, dict[str, Any]], damaged: list[str]
 ) -> list[dict[str, Any]]:
-    """The vote of several runs' prompts, method "ensemble"; none of its rows is `main`."""
+    """The vote of several runs' prompts, method "ensemble"; none of its rows is `main`.
+
+    `config` is that of the first, with the ids of all as `runs`.
+    """
     values = _evaluation(file, damaged)
     if not values or any(name not in of_run for name in values["runs"]):
         return []
@@ -137,6 +147,7 @@ def _ensemble_rows(
         "task": values["task"],
         "split": values["split"],
         "main": False,
+        "config": canonical(json.loads(members[0]["config"]) | {"runs": values["runs"]}),
     }
     scores = {**values["metrics"], "score": values["score"]}
     return [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
@@ -168,7 +179,7 @@ def result_rows(result: Result, about: dict[str, Any]) -> list[dict[str, Any]]:
         "steps": result.steps,
         "best_step": result.best_step,
         "split": run.dev_split,
-        "config": json.dumps(run.to_dict(), sort_keys=True, separators=(",", ":")),
+        "config": canonical(run.to_dict()),
     }
     scored = _by_task(run, result)
     return [
@@ -176,6 +187,11 @@ def result_rows(result: Result, about: dict[str, Any]) -> list[dict[str, Any]]:
         for task, (metrics, main) in scored.items()
         for metric, value in metrics.items()
     ]
+
+
+def canonical(config: dict[str, Any]) -> str:
+    """JSON without spaces, by name."""
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))
 
 
 def _by_task(run: Run, result: Result) -> dict[str, tuple[dict[str, float], str]]:
@@ -202,16 +218,21 @@ def _with_main(metrics: dict[str, float], select: Sequence[str]) -> tuple[dict[s
     return {**metrics, "score": mean}, "score"
 
 
+def check_ending(path: pathlib.Path) -> None:
+    """Raises UserError for a name that `export` cannot write."""
+    if path.suffix not in (".csv", ".json", ".parquet"):
+        raise UserError(f"{path}: the name must end in .csv, .json or .parquet")
+
+
 def export(table: pa.Table, path: pathlib.Path) -> None:
     """Write the table as .csv, .json (a list of objects) or .parquet, by the file's ending."""
+    check_ending(path)
     if path.suffix == ".json":
         write_file(path, (json.dumps(table.to_pylist(), indent=1) + "\n").encode())
     elif path.suffix == ".csv":
         _write(table, path, pyarrow.csv.write_csv)
-    elif path.suffix == ".parquet":
-        _write(table, path, pyarrow.parquet.write_table)
     else:
-        raise UserError(f"{path}: the name must end in .csv, .json or .parquet")
+        _write(table, path, pyarrow.parquet.write_table)
 
 
 def _write(table: pa.Table, path: pathlib.Path, writer: Callable[..., None]) -> None:

@@ -3,13 +3,15 @@
 import csv
 import dataclasses
 import io
+import statistics
 from collections.abc import Iterable, Sequence
 
 from prompt_tuning.sweep import paper_values
 from prompt_tuning.sweep.cells import T5, Cell, Result, by_size, cell, dev
-from prompt_tuning.sweep.counts import counts
-from prompt_tuning.sweep.figures import METHODS
-from prompt_tuning.sweep.lines import Plot
+from prompt_tuning.sweep.counts import counts, model_tuning, prompt_tuning
+from prompt_tuning.sweep.figures import COUNTS, DOMAIN_SHIFT, FACTORING, METHODS, TRANSFER
+from prompt_tuning.sweep.lines import Plot, plots
+from prompt_tuning.t5.config import SIZES
 
 Entry = str | int | float | None
 
@@ -93,13 +95,14 @@ def plot_sheet(plot: Plot) -> Sheet:
         for x, _, value in line.points
         if plot.comparable
     }
-    header = ["series", "size", "parameters" if plot.figure.x == "parameters" else plot.figure.x]
-    header += ["prompt length", "ours (%)", "sd", "seeds"]
+    along = [] if plot.figure.x == "prompt_length" else [plot.figure.x]
+    header = ["series", "size", *along, "prompt length", "ours (%)", "sd", "seeds"]
     header += ["paper (%)", "paper sd", "difference"] * plot.comparable + ["incomplete"]
     rows: list[tuple[Entry, ...]] = []
     for line in plot.lines:
         for p in line.points:
-            row: list[Entry] = [line.label, p.model, int(p.x), p.length, *_entries(p.cell)]
+            x = [int(p.x)] if along else []
+            row: list[Entry] = [line.label, p.model, *x, p.length, *entries(p.cell)]
             if plot.comparable:
                 value = theirs.get((line.label, p.x))
                 row += _against(p.cell, value)
@@ -107,8 +110,25 @@ def plot_sheet(plot: Plot) -> Sheet:
     return Sheet(plot.name, plot.figure.title, tuple(header), tuple(rows))
 
 
-def _entries(scores: Cell) -> list[Entry]:
+def beside(name: str, title: str, header: tuple[str, ...], rows: list[tuple[Entry, ...]]) -> Sheet:
+    """A table without those columns of the paper's values and of differences that are empty."""
+    kept = [
+        n
+        for n, column in enumerate(header)
+        if not column.startswith(("paper", "difference")) or any(row[n] is not None for row in rows)
+    ]
+    shown = tuple(tuple(row[n] for n in kept) for row in rows)
+    return Sheet(name, title, tuple(header[n] for n in kept), shown)
+
+
+def entries(scores: Cell) -> list[Entry]:
+    """Mean, standard deviation and seeds."""
     return [scores.mean if scores.n else None, scores.sd, scores.n]
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """The sample standard deviation; None for fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def _against(scores: Cell, value: paper_values.Value | None) -> list[Entry]:
@@ -126,6 +146,25 @@ def counts_sheet() -> Sheet:
         rows.append((c.method, c.size, c.low, round(c.mean), c.high, paper))
     header = ("method", "size", "length 1", "mean of 1 to 100", "length 100", "paper, mean")
     return Sheet("figure4", "Figure 4. Trained parameters of a task (T5 1.1)", header, tuple(rows))
+
+
+def trainable_sheet() -> Sheet:
+    """Table 4: per cent of all parameters that a prompt is, at the paper's lengths.
+
+    The paper's printed values: the total at length 1, the per cent at length 100.
+    """
+    rows: list[tuple[Entry, ...]] = []
+    for size in paper_values.SIZES:
+        for length in (1, 5, 20, 50, 100, 150):
+            trained = prompt_tuning(SIZES[size], length)
+            total = model_tuning(SIZES[size], length) + trained
+            printed = paper_values.PARAMETERS[size] + trained if length == 1 else None
+            share = paper_values.TRAINABLE_PERCENT[size] if length == 100 else None
+            percent = [None if x is None else f"{x:.5f}" for x in (100 * trained / total, share)]
+            rows.append((size, length, trained, total, percent[0], printed, percent[1]))
+    header = ("size", "prompt length", "trained", "total", "trained (%)", "paper: total",
+              "paper: trained (%)")  # fmt: skip
+    return Sheet(COUNTS.name, COUNTS.title, header, tuple(rows))
 
 
 def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
@@ -161,7 +200,7 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
             theirs[0].mean, theirs[1].mean, theirs[1].mean - theirs[0].mean
         ]  # fmt: skip
         row = (source, task, split, model, metric,
-               *_entries(ours[0]), *_entries(ours[1]), delta, *paper)  # fmt: skip
+               *entries(ours[0]), *entries(ours[1]), delta, *paper)  # fmt: skip
         (pairs if paired else shift).append(row)
     header = (
         *("trained on", "evaluated on", "split", "size", "metric"),
@@ -169,39 +208,29 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
         *("paper: model", "paper: prompt", "paper: prompt − model"),
     )
     found = [
-        Sheet("table1", "Table 1. Domain shift: zero-shot on other domains", header, tuple(shift)),
-        Sheet("table2", "Table 2. Zero-shot transfer between tasks", header, tuple(pairs)),
+        beside(DOMAIN_SHIFT.name, DOMAIN_SHIFT.title, header, shift),
+        beside(TRANSFER.name, TRANSFER.title, header, pairs),
     ]
     return [sheet for sheet in found if sheet.rows]
 
 
-def settings_sheet(results: Iterable[Result]) -> Sheet | None:
-    """Every learning rate of every method, size and task that was run under several."""
+def factoring_sheet(results: Sequence[Result]) -> Sheet | None:
+    """Each size and prompt length with and without factored second moments (not in the paper)."""
     rows: list[tuple[Entry, ...]] = []
-    for model, group in by_size(dev(results)).items():
-        cells: dict[tuple[str, int, str, bool, str], list[Result]] = {}
-        for r in group:
-            if r.method != "design":
-                key = (r.method, r.prompt_length, r.prompt_init, r.adaptation is None, r.task)
-                cells.setdefault(key, []).append(r)
-        for key, here in sorted(cells.items()):
-            rates = sorted({r.learning_rate for r in here})
-            for rate in rates if len(rates) > 1 else []:
-                scores = cell([r for r in here if r.learning_rate == rate], [key[-1]])
-                what = (METHODS.get(key[0], key[0]), key[-1], model, key[1], key[2])
-                rows.append((*what, f"{rate:g}", *_entries(scores)))
-    header = (*("method", "task", "size", "prompt length", "initialisation", "learning rate"),
-              *("score (%)", "sd", "seeds"))  # fmt: skip
-    return (
-        Sheet(
-            "settings",
-            "Learning rates tried on dev, each with the best of its other settings",
-            header,
-            tuple(rows),
-        )
-        if rows
-        else None
+    for model in by_size(results):
+        for plot in plots(FACTORING, [r for r in results if r.model == model]):
+            cells = {(line.label, p.x): p.cell for line in plot.lines for p in line.points}
+            for length in sorted({x for _, x in cells}):
+                ours = [cells.get((label, length), Cell()) for label in FACTORING.labels.values()]
+                gap = ours[1].mean - ours[0].mean if all(c.n for c in ours) else None
+                what = (plot.family, model, int(length), ", ".join(plot.tasks))
+                rows.append((*what, *entries(ours[0]), *entries(ours[1]), gap))
+    header = (
+        *("family", "size", "prompt length", "tasks"),
+        *("factored from the limit on (%)", "sd", "seeds", "never factored (%)", "sd", "seeds"),
+        "never − factored",
     )
+    return Sheet("factoring_by_size", FACTORING.title, header, tuple(rows)) if rows else None
 
 
 def runs_sheet(results: Sequence[Result]) -> Sheet:

@@ -83,6 +83,34 @@ def result_row(
     }
 
 
+def votes(members: list[dict], scores: dict[str, float]) -> list[dict[str, object]]:
+    """The rows of an ensemble of these rows' runs, as `sweep` writes them."""
+    names = list(dict.fromkeys(row["run"] for row in members))
+    config = json.dumps({**json.loads(members[0]["config"]), "runs": names})
+    about = {"run": f"vote of {names[0]}", "method": "ensemble", "main": False, "config": config}
+    return [members[0] | about | {"metric": m, "value": value} for m, value in scores.items()]
+
+
+def reading(pieces: list[list[str]], labels: dict[str, list[int]]) -> dict[str, object]:
+    """A `neighbours.json`: the neighbours of each row, and the rows near each label."""
+    nearest = [row[0] for row in pieces]
+    shared = {piece for piece in nearest if nearest.count(piece) > 1}
+    one = {
+        "pieces": pieces,
+        "clusters": [
+            {"piece": piece, "rows": [n for n, near in enumerate(nearest) if near == piece]}
+            for piece in shared
+        ],
+        "tightness": 0.75,
+        "tightness_of_random": 0.25,
+        "labels": [
+            {"label": label, "piece": label, "rows": rows} for label, rows in labels.items()
+        ],
+        "persisted": 100 * sum(map(bool, labels.values())) / len(labels),
+    }
+    return {metric: one for metric in ("cosine", "dot", "euclidean")}
+
+
 def study(model_of: Callable[[str], str], sizes: dict[str, int], tasks: list[str]) -> pa.Table:
     """All of the paper's experiments on some models, with made-up scores that look like its own."""
     rows = []

@@ -4,8 +4,13 @@ import dataclasses
 import json
 import shutil
 
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 
+from prompt_tuning.sweep.cells import read_results
+from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.evaluations import Elsewhere, Ensemble, Reading, done
 from prompt_tuning.sweep.results import collect, export
 from prompt_tuning.sweep.trackers import track
@@ -63,17 +68,26 @@ def test_evaluations_are_done_once_their_runs_are_and_only_once(grid, make, copy
     assert len(reading["cosine"]["pieces"]) == 2
     assert -1 <= reading["cosine"]["tightness_of_random"] <= 1
 
-    wanted[0].file(copy).write_text("{")  # damaged: named, and done again
-    assert any("damaged" in line for line in collect(copy).damaged)
+    results = read_results(collect(copy).table)
+    [row] = [row for row in ensemble_sheets(results)[0].rows if row[1] != "score"]
+    assert row[6] == 4
+    assert row[9:11] == pytest.approx((values["best"], values["score"]))
+    assert row[7] == pytest.approx(values["average"])
+    assert len(reading_sheets(results, copy)[0].rows) == 3
+
+    for file, harm in ((wanted[0].file(copy), "{"), (wanted[1].file(copy), '{"dot": {}}')):
+        file.write_text(harm)  # damaged: named, and done again
+    assert len([line for line in collect(copy).damaged if "damaged" in line]) == 2
     work([], copy, wanted)
     assert json.loads(wanted[0].file(copy).read_text()) == values
+    assert json.loads(wanted[1].file(copy).read_text()) == reading
 
 
 def test_the_table_is_exported(whole, tmp_path):
-    import pyarrow.csv
-    import pyarrow.parquet
-
     table = collect(whole).table
+    plain = {pa.string(), pa.int64(), pa.float64(), pa.bool_()}  # what every reader knows
+    assert set(table.schema.types) == plain
+    assert table.schema.metadata is None
     export(table, tmp_path / "t.csv")
     export(table, tmp_path / "t.json")
     export(table, tmp_path / "t.parquet")

@@ -13,12 +13,15 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from experiments.table1_domain_shift import TARGETS
 from prompt_tuning.cli import main
-from prompt_tuning.sweep import report, tables
+from prompt_tuning.prompts.files import write_json
+from prompt_tuning.sweep import paper_values, report, tables
 from prompt_tuning.sweep.cells import read_results
+from prompt_tuning.sweep.figures import FIGURES, Figure
 from prompt_tuning.sweep.report import write_report
 from prompt_tuning.sweep.tables import Sheet, as_csv, latex, markdown
-from tests.sweep.conftest import result_row
+from tests.sweep.conftest import reading, result_row, votes
 
 SMALL = pa.Table.from_pylist(
     [result_row(f"pocket:{size}", "a/x", 50.0, seed=s) for size in ("xs", "s") for s in (0, 1)]
@@ -30,7 +33,17 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 def written(tmp_path_factory, real_study, pocket_study):
     """A report on a folder with the real and the pocket models."""
     folder = tmp_path_factory.mktemp("results")
-    table = pa.concat_tables([pocket_study, real_study])
+    rte = [
+        row
+        for row in real_study.to_pylist()
+        if (row["method"], row["task"]) == ("prompt", "super_glue/rte")
+        and (row["prompt_length"], row["prompt_init"]) == (100, "class_labels")
+        and "xxl" in row["model"]
+    ]
+    vote = pa.Table.from_pylist(votes(rte, {"accuracy": 95.0, "score": 95.0}))
+    near = reading([["▁yes", "▁sure"]], {"yes": [0]})
+    write_json(folder / rte[0]["run"] / "neighbours.json", near)
+    table = pa.concat_tables([pocket_study, real_study, vote])
     pyarrow.parquet.write_table(table, folder / "results.parquet")
     assert main(["report", str(folder)]) == 0
     return folder / "report"
@@ -42,6 +55,8 @@ def test_every_figure_and_table_is_there_in_every_format(written):
     for folder, endings in (("figures", ("pdf", "svg", "png")), ("tables", ("md", "tex", "csv"))):
         files = {path.name for path in (written / folder).iterdir()}
         assert files == {f"{path.split('.')[0]}.{e}" for path in files for e in endings}
+    sheets = {path.stem for path in (written / "tables").iterdir()}
+    assert {"table3", "table4", "table6", "table6_trials", "section7", "section7_pieces"} <= sheets
     captions = (written / "captions.md").read_text()
     assert all(f"`{name}`" in captions for name in names)
     assert "Model tuning against prompt tuning" in (written / "findings.md").read_text()
@@ -54,6 +69,8 @@ def test_the_csv_says_ours_paper_difference_and_seeds(written):
     assert float(row["paper (%)"]) == 89.9
     assert float(row["difference"]) == pytest.approx(float(row["ours (%)"]) - 89.9)
     assert row["seeds"] == "3"
+    vote = (written / "tables" / "table3.csv").read_text()
+    assert [row["paper: ensemble"] for row in csv.DictReader(io.StringIO(vote))] == ["93.5"]
     pocket = (written / "tables" / "figure1_pocket_T5.csv").read_text()
     assert "paper" not in pocket.splitlines()[0]
 
@@ -67,17 +84,7 @@ def test_the_page_needs_nothing_else(written):
     assert pa.__version__ in page
 
 
-def test_a_report_is_the_same_twice(tmp_path):
-    for name in ("once", "again"):
-        write_report(SMALL, tmp_path / name)
-    paths = [path for path in (tmp_path / "once").rglob("*") if path.is_file()]
-    assert len(paths) > 10
-    for path in paths:
-        again = tmp_path / "again" / path.relative_to(tmp_path / "once")
-        assert again.read_bytes() == path.read_bytes()
-
-
-def test_an_experiment_may_bring_a_figure(tmp_path):
+def test_a_report_is_the_same_twice_and_an_experiment_may_bring_a_figure(tmp_path):
     folder = tmp_path / "results"
     folder.mkdir()
     pyarrow.parquet.write_table(SMALL, folder / "results.parquet")
@@ -90,6 +97,13 @@ def test_an_experiment_may_bring_a_figure(tmp_path):
     )
     assert main(["report", str(folder), "--experiment", str(file)]) == 0
     assert (folder / "report" / "figures" / "mine.pdf").is_file()
+    mine = Figure("mine", "A figure of my own", series="method")
+    write_report(SMALL, tmp_path / "again", figures=[*FIGURES, mine])
+    paths = [path for path in (folder / "report").rglob("*") if path.is_file()]
+    assert len(paths) > 10
+    for path in paths:
+        again = tmp_path / "again" / path.relative_to(folder / "report")
+        assert again.read_bytes() == path.read_bytes()
 
 
 def test_tables_survive_odd_text():
@@ -118,10 +132,17 @@ def test_transfer_stands_beside_the_paper_at_xxl():
     assert row[12:14] == (81.2, 84.3)
 
 
-def test_learning_rates_are_listed(real_study):
-    sheet = tables.settings_sheet(read_results(real_study))
-    assert sheet is not None
-    assert {row[5] for row in sheet.rows} == {"0.001", "0.003"}
+def test_every_domain_of_table_1_is_one_of_the_experiments():
+    known = {"squad"} | {task.rpartition("/")[2] for task in TARGETS["mrqa/squad"]}
+    assert known == set(paper_values.DOMAIN_SHIFT)
+
+
+def test_without_matplotlib_nothing_is_written(tmp_path, capsys, monkeypatch):
+    pyarrow.parquet.write_table(SMALL, tmp_path / "results.parquet")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["report", str(tmp_path)]) == 2
+    assert "pip install 'prompt-tuning[plot]'" in capsys.readouterr().err
+    assert not list((tmp_path / "report").rglob("*.*"))
 
 
 def test_how_to_cite_agrees_with_the_citation_file():
@@ -224,6 +245,9 @@ def test_the_page_in_a_browser(written, browser):
 
     scores = [float(x) for x in column(9)]
     rows = sorted(zip(column(1), column(9), strict=True))
+    assert len(rows) > 100
+    sections = browser.execute_script("return [...document.querySelectorAll('h2')].map(h => h.id)")
+    assert sections == ["findings", "figures", "tables", "runs", "cite"]
     assert scores != sorted(scores)
     click(9)  # numbers
     assert [float(x) for x in column(9)] == sorted(scores)

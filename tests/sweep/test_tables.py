@@ -1,0 +1,155 @@
+"""Tables of a report: votes, readings of prompts, the search, factoring, trained parameters."""
+
+import csv
+import io
+import json
+
+import pyarrow as pa
+import pytest
+
+from prompt_tuning.sweep import paper_values, tables
+from prompt_tuning.sweep.cells import read_results
+from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
+from prompt_tuning.sweep.findings import findings
+from prompt_tuning.sweep.search import search_sheets
+from prompt_tuning.sweep.tables import Sheet, as_csv
+from tests.sweep.conftest import reading, result_row, votes
+
+XXL = "google/t5-xxl-lm-adapt"
+
+
+def results_of(rows):
+    return read_results(pa.Table.from_pylist(list(rows)))
+
+
+def dicts(sheet: Sheet) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(as_csv(sheet))))
+
+
+def table3(model: str) -> list[dict]:
+    """Five prompts a task, whose best has the paper's best scores, and the vote the paper's."""
+    rows = []
+    for task, metrics in paper_values.ENSEMBLE.items():
+        members = []
+        for seed in range(5):
+            scores = {m: v[1] - 2.0 * seed for m, v in metrics.items()}
+            if len(scores) > 1:
+                scores["score"] = sum(scores.values()) / len(scores)
+            members += [
+                result_row(model, task, value, length=100, seed=seed, metric=metric,
+                           main=metric == list(scores)[-1])
+                for metric, value in scores.items()
+            ]  # fmt: skip
+        vote = {m: v[2] for m, v in metrics.items()}
+        rows += [*members, *votes(members, vote | {"score": sum(vote.values()) / len(vote)})]
+    return rows
+
+
+def test_table_3_has_average_best_and_vote_beside_the_paper():
+    (sheet,) = ensemble_sheets(results_of(table3(XXL)))
+    rows = {(row["task"], row["metric"]): row for row in dicts(sheet)}
+    assert len(rows) == 8 + 3 + 3 + 1  # three tasks have two metrics and their mean; all tasks
+    row = rows["super_glue/multirc", "f1a"]
+    assert [float(row[f"{name} (%)"]) for name in ("average", "best", "ensemble")] == [
+        85.0, 89.0, 89.4,
+    ]  # fmt: skip
+    assert (row["prompts"], row["paper: average"], row["paper: ensemble"]) == ("5", "88.7", "89.4")
+    assert float(row["difference: average"]) == pytest.approx(85.0 - 88.7)
+    assert float(row["difference: best"]) == float(row["difference: ensemble"]) == 0.0
+    mean = rows["mean of 8 tasks", "score"]
+    assert float(mean["best (%)"]) == pytest.approx(91.06, abs=0.02)
+    assert mean["paper: best"] == "91.0"
+    assert abs(float(mean["difference: ensemble"])) < 0.1
+
+
+def test_table_3_of_other_models_and_broken_ensembles():
+    (sheet,) = ensemble_sheets(results_of(table3("pocket:xl")))
+    assert not [name for name in sheet.header if "paper" in name or "difference" in name]
+    rows = table3(XXL)
+    rows = [r for r in rows if r["task"] != "super_glue/rte" or r["seed"] != 3]  # one member lost
+    (sheet,) = ensemble_sheets(results_of(rows))
+    assert {row[0] for row in sheet.rows} == {
+        "mean of 7 tasks", *(set(paper_values.ENSEMBLE) - {"super_glue/rte"}),
+    }  # fmt: skip
+    assert dicts(sheet)[-1]["paper: best"] == ""  # another set of tasks
+    assert ensemble_sheets(results_of([result_row(XXL, "a/x", 1.0)])) == []
+
+
+def test_section_7_tells_clusters_and_labels(tmp_path):
+    rows = [result_row("pocket:xs", "a/x", 50.0, seed=seed, length=4) for seed in (0, 1)]
+    rows.append(result_row("pocket:xs", "a/x", 50.0, seed=2, length=4, init="uniform"))
+    near = [["▁yes", "▁sure"], ["▁bad", "▁no"], ["▁yes", "▁true"], ["▁", "▁x"]]
+    for row, label_rows in zip(rows, ([0, 2], [], [3]), strict=True):
+        (tmp_path / row["run"]).mkdir(parents=True)
+        text = json.dumps(reading(near, {"yes": label_rows, "no": [1]}))
+        (tmp_path / row["run"] / "neighbours.json").write_text(text)
+    summary, pieces = reading_sheets(results_of(rows), tmp_path)
+    by_init = {(r["initialisation"], r["measure"]): r for r in dicts(summary)}
+    assert len(by_init) == 2 * 3
+    labels = by_init["class_labels", "cosine"]
+    assert labels["prompts"] == "2"
+    assert labels["rows that share their nearest (%)"] == "50.0"
+    assert labels["likeness of neighbours (cosine × 100)"] == "75.0"
+    assert labels["of those of random vectors"] == "25.0"
+    assert labels["label pieces among neighbours (%)"] == "75.0"  # both, one of both
+    assert labels["labels near the row they started (%)"] == "75.0"
+    uniform = by_init["uniform", "cosine"]
+    assert uniform["label pieces among neighbours (%)"] == "100.0"
+    assert uniform["labels near the row they started (%)"] == ""  # none started there
+    first = dicts(pieces)[0]
+    assert (first["nearest piece"], first["rows"]) == ("yes", "2")
+    assert first["neighbours of the first of these rows"] == "yes, sure"
+    assert [r["nearest piece"] for r in dicts(pieces)[:3]] == ["yes", "bad", "(space)"]
+    (tmp_path / rows[2]["run"] / "neighbours.json").write_text('{"cosine": {}}')  # not whole
+    assert len(reading_sheets(results_of(rows), tmp_path)[0].rows) == 3
+    assert reading_sheets(results_of(rows), tmp_path / "elsewhere") == []
+    assert reading_sheets(results_of(rows), None) == []
+
+
+def test_table_6_tells_what_was_tried_and_what_was_best():
+    def trial(rate, batch, value, seed=0):
+        return result_row("pocket:b", "a/x", value, rate=rate, batch_size=batch, seed=seed)
+
+    trials = [trial(0.3, 32, 70.0), trial(0.3, 32, 72.0, 1), trial(0.3, 64, 90.0),
+              trial(0.001, 32, 20.0), trial(0.001, 32, 22.0, 1)]  # fmt: skip
+    alone = result_row("pocket:b", "a/y", 99.0)
+    summary, ranked = search_sheets(results_of([*trials, alone]))
+    found = {row["hyper-parameter"]: row for row in dicts(summary)}
+    assert found["learning rate"]["tried here"] == "0.001, 0.3"
+    assert found["learning rate"]["best here"] == found["learning rate"]["paper: choice"] == "0.3"
+    assert found["batch size"]["best here"] == "32"  # the better one has fewer seeds
+    assert found["steps"]["tried here"] == "1,000"
+    assert set(found) == set(paper_values.SEARCH)
+    scores = [(row["ours (%)"], row["seeds"]) for row in dicts(ranked)]
+    assert scores == [("71.0", "2"), ("21.0", "2"), ("90.0", "1")]
+    assert {row["task"] for row in dicts(summary)} == {"a/x"}
+    assert search_sheets(results_of([alone])) == []
+
+
+def test_factoring_compares_like_with_like():
+    def run(length, factored, value, limit=128, seed=0):
+        optimizer = {"learning_rate": 0.3, "factored": factored, "factor_from": limit}
+        return result_row("pocket:s", "a/x", value, length=length, seed=seed, optimizer=optimizer)
+
+    rows = [
+        run(length, factored, 60.0 + (length == 150 and not factored) + seed, seed=seed)
+        for length in (100, 150)
+        for factored in (True, False)
+        for seed in (0, 1)
+    ]
+    rows.append(run(150, True, 99.0, limit=64))  # another experiment's: nothing to compare with
+    sheet = tables.factoring_sheet(results_of(rows))
+    assert [float(row["never − factored"]) for row in dicts(sheet)] == [0.0, 1.0]
+    said = findings(pa.Table.from_pylist(rows))
+    assert "at s, points by length: 100 +0.0 ± 1.0, 150 +1.0 ± 1.0" in said
+    assert tables.factoring_sheet(results_of([rows[0], rows[4]])) is None
+
+
+def test_table_4_is_the_printed_one():
+    rows = dicts(tables.trainable_sheet())
+    assert all(r["total"] == r["paper: total"] for r in rows if r["prompt length"] == "1")
+    at_100 = [r for r in rows if r["prompt length"] == "100"]
+    assert [float(r["trained (%)"]) for r in at_100] == pytest.approx(
+        [float(r["paper: trained (%)"]) for r in at_100], abs=1.1e-5
+    )
+    assert len(at_100) == 5
