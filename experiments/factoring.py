@@ -18,12 +18,13 @@ LENGTHS = (100, 127, 128, 150)
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    study = pocket if setting == "pocket" else real
-    tasks = pocket.TASKS if setting == "pocket" else real.SUITE
+    small = real.miniature(setting)
+    study = pocket if small else real
+    tasks = pocket.TASKS if small else real.SUITE
     # Both sides must reach the limit: the pocket models are mostly narrower than 128.
-    limit = {"factor_from": 32} if setting == "pocket" else {}
-    lengths = (20, 31, 32, 64) if setting == "pocket" else LENGTHS
-    sizes = ("s", "b", "l", "xl") if setting == "pocket" else real.SIZES
+    limit = {"factor_from": 32} if small else {}
+    lengths = (20, 31, 32, 64) if small else LENGTHS
+    sizes = ("s", "b", "l", "xl") if small else real.SIZES
     return [
         study.prompt(task, size, seed, length=length, optimizer={"factored": factored, **limit})
         for size in sizes

@@ -16,7 +16,7 @@ FIGURE = SCALE
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         return pocket.runs("pocket")
     found = []
     for size in real.SIZES:

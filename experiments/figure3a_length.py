@@ -15,8 +15,9 @@ LENGTHS = (1, 5, 20, 100, 150)
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    study = pocket if setting == "pocket" else real
-    tasks = pocket.TASKS if setting == "pocket" else real.SUITE
+    small = real.miniature(setting)
+    study = pocket if small else real
+    tasks = pocket.TASKS if small else real.SUITE
     return [
         study.prompt(task, size, seed, length=length)
         for size in study.SIZES

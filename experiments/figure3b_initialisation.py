@@ -17,7 +17,7 @@ KINDS = ("uniform", "vocabulary", "class_labels")
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         return [run for seed in real.SEEDS for run in pocket.initialisations(seed)]
     return [
         real.prompt(task, size, seed, prompt={"init": kind})

@@ -16,7 +16,7 @@ FIGURE = OBJECTIVE
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         every = [run for seed in real.SEEDS for run in pocket.adaptations(seed)]
         return [run for run in every if "@" not in run.model or run.model.endswith("@0")]
     found = []

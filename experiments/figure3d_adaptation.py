@@ -17,7 +17,7 @@ FIGURE = ADAPTATION
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         return [run for seed in real.SEEDS for run in pocket.adaptations(seed)]
     found = []
     for size in real.SIZES:

@@ -23,7 +23,7 @@ DTYPES = (None, "int8")
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         return [
             pocket.prompt(task, size, seed, dtype=dtype)
             for size in pocket.SIZES

@@ -8,11 +8,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import prompt_tuning as pt
+from prompt_tuning.errors import UserError
 from prompt_tuning.sweep.paper_values import SIZES, SUITE
 
 SEEDS = (0, 1, 2)  # the mean of three runs, everywhere but in Table 3
 # Longest output in tokens, EOS included, where it is not a label: ReCoRD and SQuAD write names.
 OUTPUTS = {"super_glue/record": 32, "squad": 32, "super_glue/multirc": 8}
+
+
+def miniature(setting: str) -> bool:
+    """Whether an experiment's pocket setting is meant, not the paper's; UserError for others."""
+    if setting not in ("paper", "pocket"):
+        raise UserError(f"this experiment has the settings paper and pocket, not {setting}")
+    return setting == "pocket"
 
 
 def adapted(size: str) -> str:
@@ -86,5 +94,5 @@ def designed(text: str, templates: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-__all__ = ["SEEDS", "SIZES", "SUITE", "adapted", "designed", "designs", "model", "multitask",
-           "prompt", "unadapted"]  # fmt: skip
+__all__ = ["SEEDS", "SIZES", "SUITE", "adapted", "designed", "designs", "miniature", "model",
+           "multitask", "prompt", "unadapted"]  # fmt: skip

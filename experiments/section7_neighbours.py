@@ -21,9 +21,10 @@ KINDS = ("class_labels", "vocabulary", "uniform")
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    study = pocket if setting == "pocket" else real
-    sizes = pocket.SIZES if setting == "pocket" else ("xxl",)
-    tasks = pocket.TASKS if setting == "pocket" else real.SUITE
+    small = real.miniature(setting)
+    study = pocket if small else real
+    sizes = pocket.SIZES if small else ("xxl",)
+    tasks = pocket.TASKS if small else real.SUITE
     return [
         study.prompt(task, size, prompt={"init": kind})
         for size in sizes

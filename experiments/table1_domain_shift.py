@@ -28,7 +28,7 @@ TARGETS = {
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         return [
             make("pocket/squad", size, seed)
             for size in pocket.SIZES

@@ -25,9 +25,10 @@ TARGETS = {
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    study = pocket if setting == "pocket" else real
-    sizes = pocket.SIZES if setting == "pocket" else ("xxl",)
-    suite = "pocket" if setting == "pocket" else "glue"
+    small = real.miniature(setting)
+    study = pocket if small else real
+    sizes = pocket.SIZES if small else ("xxl",)
+    suite = "pocket" if small else "glue"
     return [
         make(f"{suite}/{task}", size, seed)
         for size in sizes

@@ -19,9 +19,10 @@ VOTERS = 5
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    study = pocket if setting == "pocket" else real
-    sizes = pocket.SIZES if setting == "pocket" else ("xxl",)
-    tasks = pocket.TASKS if setting == "pocket" else real.SUITE
+    small = real.miniature(setting)
+    study = pocket if small else real
+    sizes = pocket.SIZES if small else ("xxl",)
+    tasks = pocket.TASKS if small else real.SUITE
     return [
         study.prompt(task, size, seed) for size in sizes for task in tasks for seed in range(VOTERS)
     ]

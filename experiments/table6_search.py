@@ -16,7 +16,7 @@ RATES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 0.5)
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
-    if setting == "pocket":
+    if real.miniature(setting):
         return [
             pocket.prompt(
                 "pocket/sst2", "b", batch_size=size,

@@ -3,16 +3,20 @@
 import collections
 import dataclasses
 import pathlib
+from collections.abc import Sequence
 from typing import Annotated
 
 import tyro
 
+from prompt_tuning.errors import UserError
 from prompt_tuning.sweep import results as table
-from prompt_tuning.sweep.cost import run_flops
+from prompt_tuning.sweep.cost import SHARE, accelerator_hours, run_flops
+from prompt_tuning.sweep.evaluations import done, is_sound
 from prompt_tuning.sweep.grid import (
     Setting,
     Sizes,
     as_folder,
+    check,
     choose,
     experiment_evaluations,
     experiment_runs,
@@ -25,6 +29,7 @@ from prompt_tuning.sweep.status import (
     RunStatus,
     Survey,
     load_plans,
+    planned_evaluations,
     planned_runs,
     seconds_left,
 )
@@ -70,18 +75,28 @@ def sweep(
         workers: on what.
     """
     path = find_experiment(experiment)
-    runs = choose(experiment_runs(path, options.setting), options.only, changes)
+    every = experiment_runs(path, options.setting)
+    if not every:
+        raise UserError(f"{path.stem} has nothing to run: what it computes is in every report")
+    runs = choose(every, options.only, changes)
+    check(runs)
     out = options.out or pathlib.Path("results") / "-".join(
         filter(None, (path.stem, options.setting))
     )
+    if out.exists():
+        as_folder(out)
     sizes = Sizes(options.population, options.model_population)
+    evaluations = experiment_evaluations(path, runs)
     if options.dry_run:
         print(describe(runs, out, sizes))
+        if evaluations:
+            print(f"Then {len(evaluations)} evaluations of tuned prompts, "
+                  f"{sum(done(e, out) for e in evaluations)} of them done.")  # fmt: skip
         return 0
     found = sweep_runs(
         runs,
         out,
-        experiment_evaluations(path, runs),
+        evaluations,
         experiment=path.stem,
         executor=options.executor,
         sizes=sizes,
@@ -93,7 +108,7 @@ def sweep(
     collected = table.collect(out)
     print(table.as_text(collected.table))
     print(f"{summary(out, found)}. Table: {out / table.FILE}")
-    return _report(found)
+    return _report(found, [e.file(out) for e in evaluations])
 
 
 def status(directory: tyro.conf.Positional[pathlib.Path]) -> int:
@@ -117,6 +132,8 @@ def status(directory: tyro.conf.Positional[pathlib.Path]) -> int:
         if one.state == "running":
             print(f"running: {one.run.id} ({one.share:.0%})")
     print(summary(out, found))
+    if files := planned_evaluations(out):
+        print(f"{sum(map(is_sound, files))} of {len(files)} evaluations of tuned prompts are done")
     return _report(found)
 
 
@@ -132,6 +149,10 @@ def results(
         export: also write the table to this file: .csv, .json or .parquet.
     """
     out = as_folder(directory)
+    if not load_plans(out) and not any(out.glob("*/result.json")):
+        raise UserError(f"{out} holds neither a sweep nor finished runs: name a results folder")
+    if export is not None:
+        table.check_ending(export)
     collected = table.collect(out)
     print(table.as_text(collected.table))
     if export is not None:
@@ -146,14 +167,18 @@ def _plain(state: str) -> str:
     return "left" if state == "damaged" else state
 
 
-def _report(found: list[RunStatus]) -> int:
+def _report(found: list[RunStatus], files: Sequence[pathlib.Path] = ()) -> int:
+    """Name what failed. files: what evaluations should have left, now that the sweep is over."""
     for one in found:
         if one.state in ("failed", "damaged"):
             print(f"{one.state}: {one.run.id}: {one.reason}")
     failed = any(one.state == "failed" for one in found)
     if failed:
         print("sweep again with --retry-failed to try failed runs once more")
-    return 1 if failed else 0
+    missing = [file for file in files if not is_sound(file)]
+    if missing and not failed:
+        print(f"{len(missing)} of {len(files)} evaluations are not done: {missing[0]} ...")
+    return 1 if failed or missing else 0
 
 
 def describe(runs: list[Run], out: pathlib.Path, sizes: Sizes) -> str:
@@ -184,6 +209,15 @@ def describe(runs: list[Run], out: pathlib.Path, sizes: Sizes) -> str:
         + ", ".join(dict.fromkeys(run.task for run in runs)),
         f"{summary(out, list(states.values()))}. Results folder: {out}",
     ]
+    flops = [run_flops(run) for run in runs]
+    if None not in flops:
+        total = sum(value for value in flops if value is not None)
+        hours = accelerator_hours(total)
+        at_most = f"Training: at most {total:.1e} FLOPs (inputs at their limit)"
+        text.append(at_most + (
+            f", some {hours:,.0f} hours of one H100 at {SHARE:.0%} of its peak." if hours >= 1
+            else "."
+        ))  # fmt: skip
     if estimate is None:
-        text.append("The time is not known before the first run is done; FLOPs are from above.")
+        text.append("The time here is not known before the first run is done.")
     return "\n".join(text)

@@ -18,6 +18,7 @@ from prompt_tuning.training.run import Run
 
 # Examples of a dev split whose size is not known before it is read.
 DEV_EXAMPLES = 500
+PEAK, SHARE = 989e12, 0.4  # FLOPs a second of an H100 SXM, dense bfloat16; the share of it assumed
 _SIZE = re.compile(rf"t5.*[-_]({'|'.join(sorted(SIZES, key=len, reverse=True))})\b")
 
 
@@ -70,6 +71,11 @@ def run_flops(run: Run) -> float | None:
     evaluations = max(1, -(-run.steps // run.eval_every))
     answered = evaluations * (run.dev_examples or DEV_EXAMPLES)
     return forward * (passes * run.steps * run.batch_size + answered)
+
+
+def accelerator_hours(flops: float) -> float:
+    """Hours of one NVIDIA H100 at `SHARE` of its peak: an assumption, not a measurement."""
+    return flops / (PEAK * SHARE) / 3600
 
 
 def _size(tree: object) -> int:

@@ -7,11 +7,13 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Iterable, Sequence
+import types
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.prompt import check_length
 from prompt_tuning.sweep.cost import parameters
 from prompt_tuning.tasks.base import unknown
 from prompt_tuning.tasks.mixture import MIXTURES
@@ -45,7 +47,7 @@ def find_experiment(name: str) -> pathlib.Path:
     for path in places:
         if path.is_file():
             return path.resolve()
-    here = sorted(path.stem for path in HERE.glob("*.py"))
+    here = [p.stem for p in HERE.glob("*.py") if "\ndef runs(" in p.read_text(encoding="utf-8")]
     raise unknown("experiment", name, here) if here else UserError(f"there is no file {name}")
 
 
@@ -134,15 +136,26 @@ def choose(runs: Sequence[Run], only: Sequence[str] = (), changes: Sequence[str]
     return distinct(chosen)
 
 
+def check(runs: Iterable[Run]) -> None:
+    """Raises UserError for runs that no worker could do: unknown tasks, prompts of no rows."""
+    for run in runs:
+        run.get_task()
+        if run.method == "prompt" and run.prompt.length is not None:
+            check_length(run.prompt.length)
+        elif run.method == "prompt" and run.prompt.init not in ("text", "file"):
+            raise UserError(f"prompt.init={run.prompt.init} needs a prompt.length, not null")
+
+
 def _field(run: Run, name: str) -> tuple[dict[str, Any], dict[str, Any], str]:
     """The run as JSON values, and the mapping within it that holds the named field."""
     whole = run.to_dict()
     *path, last = name.split(".")
     inside: Any = whole
     for part in (*path, last):
-        if not isinstance(inside, dict) or part not in inside:
-            known = inside if isinstance(inside, dict) else ()
-            raise unknown("field of a run", name, [".".join([*path, key]) for key in known])
+        if not isinstance(inside, dict):
+            raise UserError(f"{name}: {'.'.join(path)} has no fields in these runs")
+        if part not in inside:
+            raise unknown("field of a run", name, [".".join([*path, key]) for key in inside])
         holder, inside = inside, inside[part]
     return whole, holder, last
 
@@ -153,14 +166,49 @@ def _changed(run: Run, name: str, value: Any) -> Run:
         return run
     if run.steps == 0 and name.split(".")[0] not in _EVALUATED:
         return run
-    before = holder[key]
-    number = isinstance(before, int | float) and not isinstance(before, bool)
-    if number and (isinstance(value, str | bool) or value is None):
-        raise UserError(f"{name} is a number such as {before}, not {json.dumps(value)}")
-    if isinstance(before, str) and isinstance(value, int | float):
-        raise UserError(f"{name} is a word such as {before!r}, not {json.dumps(value)}")
+    _check_kind(name, value, holder[key])
     holder[key] = value
     return Run.from_dict(whole)
+
+
+def _check_kind(name: str, value: Any, before: Any) -> None:
+    """Refuse a value that the field of a run cannot have."""
+    kind: Any = Run
+    for part in name.split("."):
+        classes = [c for c in (kind, *get_args(kind)) if dataclasses.is_dataclass(c)]
+        if not classes:  # inside a mapping
+            return
+        kind = get_type_hints(classes[0])[part]
+    if _fits(value, kind):
+        return
+    given = json.dumps(value)
+    words = [w for part in (kind, *get_args(kind)) for w in get_args(part) if isinstance(w, str)]
+    if words and isinstance(value, str):
+        raise unknown(name, value, words)
+    if words or _fits("", kind):
+        raise UserError(f"{name} is a word such as {before or 'text'!r}, not {given}")
+    if _fits(True, kind):
+        raise UserError(f"{name} is true or false, not {given}")
+    if _fits(1, kind):
+        number = "a number" if _fits(0.5, kind) else "a whole number"
+        raise UserError(f"{name} is {number}{f' such as {before}' * bool(before)}, not {given}")
+    inside = f"{name}.FIELD=VALUE" if isinstance(before, dict) else "an experiment file"
+    raise UserError(f"{name} has fields of its own, not {given}: set them by {inside}")
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    """Whether a JSON value is of the kind that a field is declared with."""
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
+        return any(_fits(value, part) for part in get_args(kind))
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if dataclasses.is_dataclass(kind) or get_origin(kind) is Mapping:
+        return isinstance(value, dict)
+    if get_origin(kind) is tuple:
+        return isinstance(value, list)
+    return kind is Any or type(value) is (type(None) if kind is None else kind)
 
 
 def _matches(run: Run, name: str, values: Sequence[Any]) -> bool:

@@ -69,7 +69,8 @@ def sweep_runs(
     if executor not in get_args(Executor):
         raise unknown("executor", executor, get_args(Executor))
     check_writable(out)
-    save_plan(out, experiment, runs)
+    files = [str(e.file(out).relative_to(out)) for e in evaluations]
+    save_plan(out, experiment, runs, files)
     if retry_failed:
         for run in runs:
             if holder(out / run.id) is None:

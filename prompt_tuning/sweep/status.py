@@ -52,6 +52,11 @@ def read_result(directory: pathlib.Path) -> Result:
     found = {"score": result.score, "invalid": result.invalid, **result.metrics}
     if found not in logged:
         raise UserError(f"{wrong}its scores are not those in metrics.jsonl")
+    if result.run.method == "prompt":
+        try:
+            _ = result.prompt
+        except UserError as error:
+            raise UserError(f"{directory} is damaged: {error}") from error
     return result
 
 
@@ -244,22 +249,54 @@ def counts(found: Iterable[RunStatus]) -> Mapping[str, int]:
     }  # fmt: skip
 
 
-def save_plan(out: pathlib.Path, experiment: str, runs: Sequence[Run]) -> None:
-    """Note what an experiment wants, for `status` and `results`."""
-    plan = {"experiment": experiment, "runs": [run.to_dict() for run in runs]}
+def save_plan(
+    out: pathlib.Path, experiment: str, runs: Sequence[Run], evaluations: Sequence[str] = ()
+) -> None:
+    """Note what an experiment wants, for `status` and `results`.
+
+    What it wanted before is forgotten, unless another process works on some of it: then both count.
+    evaluations: the files that they will leave, relative to the results folder.
+    """
+    before = _read_plan(out / PLANS / f"{experiment}.json")
+    if before and any(holder(out / run.id) is not None for run in before[1]):
+        runs = distinct([*before[1], *runs])
+        evaluations = list(dict.fromkeys([*before[2], *evaluations]))
+    plan = {
+        "experiment": experiment,
+        "runs": [run.to_dict() for run in runs],
+        "evaluations": list(evaluations),
+    }
     write_json(out / PLANS / f"{experiment}.json", plan)
+
+
+def _read_plan(path: pathlib.Path) -> tuple[str, list[Run], list[str]] | None:
+    """An experiment with its runs and evaluations; None if there is no plan or no sound one."""
+    try:
+        plan = json.loads(path.read_text(encoding="utf-8"))
+        runs = [Run.from_dict(values) for values in plan["runs"]]
+        return plan["experiment"], runs, plan.get("evaluations", [])
+    except (OSError, ValueError, KeyError, TypeError):  # UserError is a ValueError
+        return None
+
+
+def _plans(out: pathlib.Path) -> list[tuple[str, list[Run], list[str]]]:
+    plans = []
+    for path in sorted((out / PLANS).glob("*.json")):
+        plan = _read_plan(path)
+        if plan is None:
+            raise UserError(f"{path} is damaged: run the sweep again, or remove it")
+        plans.append(plan)
+    return plans
 
 
 def load_plans(out: pathlib.Path) -> dict[str, list[Run]]:
     """The runs of every experiment that was swept into this folder."""
-    plans = {}
-    for path in sorted((out / PLANS).glob("*.json")):
-        try:
-            plan = json.loads(path.read_text(encoding="utf-8"))
-            plans[plan["experiment"]] = [Run.from_dict(values) for values in plan["runs"]]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is damaged: run the sweep again, or remove it") from error
-    return plans
+    return {experiment: runs for experiment, runs, _ in _plans(out)}
+
+
+def planned_evaluations(out: pathlib.Path) -> list[pathlib.Path]:
+    """The files that the evaluations of all experiments leave."""
+    return list(dict.fromkeys(out / name for _, _, names in _plans(out) for name in names))
 
 
 def planned_runs(out: pathlib.Path) -> list[Run]:

@@ -171,8 +171,11 @@ class _Worker:
                 return
             try:
                 evaluate_run(evaluation, self.out, self.model)
-            except UserError as error:
-                self.say(f"{evaluation.file(self.out).stem} of {runs[0].id} failed: {error}")
+            except (NoSpace, Interrupted):
+                raise
+            except Exception as error:
+                reason = str(error) if isinstance(error, UserError) else repr(error)
+                self.say(f"{evaluation.file(self.out).stem} of {runs[0].id} failed: {reason}")
 
     def fail(self, run: Run, error: Exception) -> None:
         """Keep the reason, for `status` and `--retry-failed`."""

@@ -9,7 +9,16 @@ import pyarrow.parquet
 import pytest
 
 from prompt_tuning.cli import main
-from prompt_tuning.sweep.status import LOG, Survey, _on_line, save_plan, seconds_left
+from prompt_tuning.sweep.status import (
+    LOG,
+    Survey,
+    _on_line,
+    planned_evaluations,
+    planned_runs,
+    save_plan,
+    seconds_left,
+)
+from prompt_tuning.training.records import lock
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def test_a_dry_run_shows_the_grid_and_what_is_done_and_does_nothing(swept):
     status, text, _ = call(*words, "--only", "method=design")
     assert "1 runs in 1 populations" in text
     status, text, _ = call("sweep", file, "--out", swept / "new", "--dry-run")
-    assert "The time is not known before the first run is done" in text
+    assert "The time here is not known before the first run is done" in text
     assert not (swept / "new").exists()
 
 
@@ -105,8 +114,16 @@ def test_runs_of_other_sizes_are_read_off_a_line():
     [
         (("status", "nowhere"), "nowhere is not a folder"),
         (("sweep", "figure1_scal"), "did you mean figure1_scale"),
-        (("sweep", "figure1_scale", "steps=x", "--dry-run"), "steps is a number"),
+        (("sweep", "figure1_scale", "steps=x", "--dry-run"), "steps is a whole number"),
         (("sweep", "figure1_scale", "--only", "a=1", "--dry-run"), "field of a run"),
+        (("sweep", "figure1_scale", "--only", "seed=7", "--dry-run"), "no run matches seed=7"),
+        (("sweep", "figure1_scale", "task=super_glue/rt", "--dry-run"), "mean super_glue/rte"),
+        (("sweep", "figure1_scale", "prompt.length=0", "--dry-run"), "length 0 is outside"),
+        (("sweep", "figure1_scale", "--setting", "full", "--dry-run"), "paper and pocket"),
+        (("sweep", "figure1_scale", "--out", __file__, "--dry-run"), "is not a folder"),
+        (("sweep", "figure1_scale", "--out", __file__), "is not a folder"),
+        (("sweep", "figure4_parameters"), "has nothing to run"),
+        (("results", __file__), "is not a folder"),
     ],
 )
 def test_bad_words_are_answered_in_one_line(words, message):
@@ -119,5 +136,40 @@ def test_bad_words_are_answered_in_one_line(words, message):
 def test_a_folder_of_no_sweep_is_named(tmp_path):
     status, _, err = call("status", tmp_path)
     assert (status, "holds no sweep" in err) == (2, True)
-    status, _, err = call("results", tmp_path, "--export", tmp_path / "x.txt")
+    status, _, err = call("results", tmp_path)
+    assert (status, "neither a sweep nor finished runs" in err) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_that_cannot_be_exported_is_refused_before_anything_is_written(swept):
+    status, _, err = call("results", swept / "swept", "--export", swept / "x.txt")
     assert (status, "must end in .csv" in err) == (2, True)
+    assert not (swept / "swept" / "results.parquet").exists()
+
+
+def test_evaluations_are_counted_and_missed(swept, grid):
+    file = swept / "experiments" / "tiny.py"
+    file.write_text(
+        file.read_text() + "from prompt_tuning.sweep.evaluations import Elsewhere, Reading\n"
+        "def evaluations(runs):\n    return [Reading(runs[0]), Elsewhere(runs[0], 'no/task')]\n"
+    )
+    out = swept / "swept"
+    words = ("sweep", file, "--out", out)
+    assert "2 evaluations of tuned prompts, 0 of them done" in call(*words, "--dry-run")[1]
+    status, text, err = call(*words)
+    assert (status, err) == (1, "")
+    assert f"no-task-validation of {grid[0].id} failed: unknown task" in text
+    assert "1 of 2 evaluations are not done" in text
+    assert "1 of 2 evaluations of tuned prompts are done" in call("status", out)[1]
+
+
+def test_a_plan_is_kept_while_another_process_works_on_it(make, tmp_path):
+    first, second = make(seed=1), make(seed=2)
+    save_plan(tmp_path, "tiny", [first], ["a.json"])
+    (tmp_path / first.id).mkdir()
+    with lock(tmp_path / first.id):
+        save_plan(tmp_path, "tiny", [second], ["b.json"])
+        assert planned_runs(tmp_path) == [first, second]
+        assert planned_evaluations(tmp_path) == [tmp_path / "a.json", tmp_path / "b.json"]
+    save_plan(tmp_path, "tiny", [second])
+    assert planned_runs(tmp_path) == [second]

@@ -10,6 +10,7 @@ from prompt_tuning.sweep.grid import Sizes
 from prompt_tuning.sweep.results import collect
 from prompt_tuning.sweep.run import Workers, sweep_runs
 from prompt_tuning.sweep.watch import Watch
+from tests.sweep.test_sweep import traces
 
 pytestmark = pytest.mark.usefixtures("compiled")
 PAIRS = Sizes(prompt=2)
@@ -31,6 +32,7 @@ def test_a_sweep_under_ray_gives_the_same_table(grid, whole, tmp_path, monkeypat
         ray.shutdown()
     assert [status.state for status in found] == ["done"] * len(grid)
     assert table(tmp_path / "out").equals(table(whole))
+    assert traces(tmp_path / "out", grid) == traces(whole, grid)
 
 
 def test_a_sweep_as_submitted_jobs_gives_the_same_table(grid, whole, tmp_path, monkeypatch):
