@@ -1,7 +1,8 @@
 """Figure 1: SuperGLUE score against the size of the frozen model, four ways to use it.
 
 Command: `prompt-tuning sweep figure1_scale`; `--setting pocket` is the miniature.
-Cost: 240 prompt-tuning, 240 model-tuning, 15 multi-task runs and the evaluations of prompt design.
+Cost: 415 runs: 120 of prompt tuning, 120 of model tuning, 15 on the mixture, and 160 evaluations
+of prompt design.
 On the authors' hardware (16 TPU v3 chips) one XXL prompt of 100 rows took about four hours (Table
 5). The paper found: prompt tuning trails model tuning up to XL and matches it at XXL.
 Expect (mean of 3, small to XXL): prompt 58.5 63.7 75.8 80.3 89.95; model 62.8 73.75 81.3 83.0 89.9;

@@ -163,6 +163,28 @@ def test_every_experiment_has_a_real_and_a_pocket_setting(path):
     assert experiment_runs(path) == experiment_runs(path, settings[0])
 
 
+def test_costs_in_the_readme_and_in_the_files_are_those_of_the_runs():
+    """A row: experiment, command, output, runs, FLOPs, hours."""
+    lines = (EXPERIMENTS.parent / "README.md").read_text().splitlines()
+    cells = [[c.strip() for c in line.split("|")[1:-1]] for line in lines if "g sweep " in line]
+    rows = {c[1].strip("`").split()[-1]: c for c in cells if len(c) == 6}
+    assert sorted([*rows, "pocket"]) == [path.stem for path in FILES]
+    figure1 = {run.id for run in experiment_runs(EXPERIMENTS / "figure1_scale.py")}
+    for name, row in rows.items():
+        path = EXPERIMENTS / f"{name}.py"
+        runs = experiment_runs(path)
+        flops = sum(cost.run_flops(run) or 0.0 for run in runs)
+        count, *more = row[3].split(", ")
+        assert count == f"{len(runs):,}"
+        assert row[4:] == [f"{flops:.1e}", f"{cost.accelerator_hours(flops):,.0f}"]
+        assert f"Cost: {len(runs)} runs" in grid.load_experiment(path).__doc__
+        for note in more:
+            number = int(note.removeprefix("and ").split()[0])
+            done = grid.experiment_evaluations(path, runs)
+            shared = figure1 & {run.id for run in runs}
+            assert number == (len(done) if "evaluations" in note else len(shared)), name
+
+
 def test_an_experiment_that_is_none_is_refused(tmp_path):
     bad = tmp_path / "experiments" / "bad.py"
     bad.parent.mkdir()

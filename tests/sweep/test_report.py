@@ -113,7 +113,7 @@ def test_tables_survive_odd_text():
     ]  # fmt: skip
     text = latex(sheet)
     assert r"\caption{100 \% \& more}" in text
-    assert r"x\_1|\{y\} & 1.2 \\" in text
+    assert r"x\_1\textbar{}\{y\} & 1.2 \\" in text
     assert as_csv(sheet) == "a|b,n\nx_1|{y},1.25\n–,\n"
 
 
