@@ -20,8 +20,10 @@ def report(
     length: int | Literal["fixed", "best"] = "fixed",
     tasks: tuple[str, ...] = (),
     experiment: str | None = None,
-) -> None:
+) -> int:
     """Draw the figures and write the tables of a results folder, as files and as one page.
+
+    The exit status is 1 if a result is damaged: it is named and left out.
 
     Args:
         folder: results of a sweep.
@@ -47,3 +49,4 @@ def report(
     for line in damaged:
         print(f"left out: {line}")
     print(f"report: {page}")
+    return 1 if damaged else 0

@@ -79,7 +79,15 @@ def experiment_runs(path: pathlib.Path, setting: Setting | None = None) -> list[
     make = load_experiment(path).runs
     if setting is not None and setting not in get_args(Setting):
         raise unknown("setting", setting, get_args(Setting))
-    return distinct(make() if setting is None else make(setting))
+    try:
+        found = list(make() if setting is None else make(setting))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: runs() fails: {type(error).__name__}: {error}") from error
+    if others := [run for run in found if not isinstance(run, Run)]:
+        raise UserError(f"{path}: runs() must give Runs, not {others[0]!r}")
+    return distinct(found)
 
 
 def experiment_evaluations(path: pathlib.Path, runs: Sequence[Run]) -> list[Any]:
@@ -129,10 +137,15 @@ def choose(runs: Sequence[Run], only: Sequence[str] = (), changes: Sequence[str]
     chosen = list(runs)
     for name, values in map(read_change, changes):
         chosen = [_changed(r, name, v) for r, v in itertools.product(chosen, values)]
-    for name, values in map(read_change, only):
-        chosen = [run for run in chosen if _matches(run, name, values)]
-    if not chosen:
-        raise UserError(f"no run matches {' '.join(only)}" if only else "there are no runs")
+    for word in only:
+        name, values = read_change(word)
+        kept = [run for run in chosen if _matches(run, name, values)]
+        if not kept:
+            known = list(dict.fromkeys(str(_value_of(run, name)) for run in chosen))
+            listed = ", ".join(known[:12]) + ", ..." * (len(known) > 12)
+            hint = "; overrides stand before --only" * (len(only) > 1)
+            raise UserError(f"no run matches {word}: the runs have {listed}{hint}")
+        chosen = kept
     return distinct(chosen)
 
 
@@ -212,12 +225,15 @@ def _fits(value: Any, kind: Any) -> bool:
 
 
 def _matches(run: Run, name: str, values: Sequence[Any]) -> bool:
+    value = _value_of(run, name)
+    return value in values and not (name.startswith("prompt.") and run.method != "prompt")
+
+
+def _value_of(run: Run, name: str) -> Any:
     if name == "method":
-        return method_of(run) in values
+        return method_of(run)
     _, holder, key = _field(run, name)
-    if name.startswith("prompt.") and run.method != "prompt":
-        return False
-    return holder[key] in values
+    return holder[key]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,7 +77,12 @@ def test_overrides_make_a_grid_and_leave_others_alone():
 @pytest.mark.parametrize(
     ("only", "changes", "message"),
     [
-        (["model=random:huge"], [], "no run matches"),
+        (
+            ["model=random:huge"],
+            [],
+            "matches model=random:huge: the runs have random:small, random:b",
+        ),
+        (["seed=0", "steps=9"], [], "have 30000, 0; overrides stand before --only"),
         (["modle=a"], [], "did you mean model"),
         ([], ["prompt.lenght=3"], "prompt.length"),
         ([], ["steps=many"], "steps is a whole number such as 30000"),
@@ -192,6 +197,11 @@ def test_an_experiment_that_is_none_is_refused(tmp_path):
         bad.write_text(text)
         with pytest.raises(UserError, match=message):
             grid.load_experiment(bad)
+    bad.write_text("def runs():\n    return [1]")
+    with pytest.raises(UserError, match="must give Runs, not 1"):
+        experiment_runs(bad)
+    with pytest.raises(UserError, match=r"runs\(\) fails: TypeError"):
+        experiment_runs(bad, "pocket")
     with pytest.raises(UserError, match="did you mean figure1_scale"):
         grid.find_experiment("figure1_scal")
     with pytest.raises(UserError, match="unknown setting"):
