@@ -1,6 +1,6 @@
 """The figures of a results folder as PNG and SVG below 300 kB each, for the README.
 
-Command: `python scripts/gallery.py RESULTS docs/gallery`
+Command: `python scripts/gallery.py RESULTS docs/figures`
 """
 
 import argparse

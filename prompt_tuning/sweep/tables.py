@@ -200,16 +200,20 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
                 if metric == "f1"
                 else None
             )
-        paper = [None] * 3 if theirs is None else [
-            theirs[0].mean, theirs[1].mean, theirs[1].mean - theirs[0].mean
-        ]  # fmt: skip
+        paper: list[Entry] = [None] * 5
+        if theirs is not None:
+            means = [value.mean for value in theirs]
+            gaps = [c.mean - mean if c.n else None for c, mean in zip(ours, means, strict=True)]
+            paper = [*means, means[1] - means[0], *gaps]
         row = (source, task, split, model, metric,
                *entries(ours[0]), *entries(ours[1]), delta, *paper)  # fmt: skip
         (pairs if paired else shift).append(row)
     header = (
         *("trained on", "evaluated on", "split", "size", "metric"),
-        *("model tuning (%)", "sd", "seeds", "prompt tuning (%)", "sd", "seeds", "prompt − model"),
+        *("model tuning (%)", "model: sd", "model: seeds"),
+        *("prompt tuning (%)", "prompt: sd", "prompt: seeds", "prompt − model"),
         *("paper: model", "paper: prompt", "paper: prompt − model"),
+        *("difference: model", "difference: prompt"),
     )
     found = [
         beside(DOMAIN_SHIFT.name, DOMAIN_SHIFT.title, header, shift),
@@ -231,8 +235,8 @@ def factoring_sheet(results: Sequence[Result]) -> Sheet | None:
                 rows.append((*what, *entries(ours[0]), *entries(ours[1]), gap))
     header = (
         *("family", "size", "prompt length", "tasks"),
-        *("factored from the limit on (%)", "sd", "seeds", "never factored (%)", "sd", "seeds"),
-        "never − factored",
+        *("factored from the limit on (%)", "factored: sd", "factored: seeds"),
+        *("never factored (%)", "never: sd", "never: seeds", "never − factored"),
     )
     return Sheet("factoring_by_size", FACTORING.title, header, tuple(rows)) if rows else None
 

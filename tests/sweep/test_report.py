@@ -130,6 +130,8 @@ def test_transfer_stands_beside_the_paper_at_xxl():
     row = next(r for r in sheet.rows if r[1] == "glue/mrpc" and r[4] == "f1")
     assert row[11] == 5.0
     assert row[12:14] == (81.2, 84.3)
+    assert row[15:] == pytest.approx((70.0 - 81.2, 75.0 - 84.3))
+    assert len(set(sheet.header)) == len(sheet.header) == len(row)
 
 
 def test_every_domain_of_table_1_is_one_of_the_experiments():
@@ -199,6 +201,14 @@ def test_the_gallery_is_small(tmp_path, monkeypatch):
     with pytest.raises(report.UserError, match="bytes"):
         report.write_gallery(SMALL, tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_the_readme_shows_small_figures_that_are_there():
+    shown = re.findall(r"!\[[^]]+\]\((docs/figures/[^)]+)\)", (ROOT / "README.md").read_text())
+    assert len(shown) == len(set(shown)) >= 4
+    for path in map(ROOT.__truediv__, shown):
+        sizes = [path.with_suffix(ending).stat().st_size for ending in (".png", ".svg")]
+        assert 1000 < min(sizes) <= max(sizes) < report.GALLERY_BYTES
 
 
 @pytest.fixture(scope="module")
