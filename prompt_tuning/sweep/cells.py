@@ -71,6 +71,7 @@ class Result:
     metric: str
     main: bool
     value: float
+    seconds: float = 0.0  # of work on the run
     members: tuple[str, ...] = ()  # the runs of an ensemble
 
     @property
@@ -107,6 +108,7 @@ def _result(row: dict[str, Any]) -> Result:
         metric=row["metric"],
         main=row["main"],
         value=math.nan if row["value"] is None else row["value"],
+        seconds=row["seconds"] or 0.0,
         members=tuple(config.get("runs", ())),
     )
 

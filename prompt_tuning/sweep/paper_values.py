@@ -149,4 +149,23 @@ SEARCH: Mapping[str, tuple[str, str]] = {
     "steps per decay": ("0 (none), 4,000, 6,000, 8,000", "0"),
 }
 
-# Table 5 is left out: times on TPU v2 and v3 have nothing to compare with here.
+# Table 5: BoolQ, time to within 1 % of a setting's mean score and its deviation, by prompt length
+# and size; small and base on 4 TPU v2 chips, the others on 16 TPU v3 chips.
+CONVERGENCE: Mapping[int, Mapping[str, tuple[str, str]]] = {
+    1: {"large": ("3:17", "2:10"), "xl": ("3:37", "2:11"), "xxl": ("21:23", "1:54")},
+    20: {"xl": ("49:08", "18:53"), "xxl": ("53:03", "16:25")},
+    50: {
+        "small": ("9:05", "5:07"),
+        "base": ("55:01", "27:48"),
+        "large": ("1:14:16", "13:12"),
+        "xl": ("2:30:10", "25:40"),
+        "xxl": ("3:13:13", "23:08"),
+    },
+    100: {
+        "small": ("16:25", "1:15"),
+        "base": ("29:57", "0:18"),
+        "large": ("1:23:36", "10:21"),
+        "xl": ("3:35:00", "54:42"),
+        "xxl": ("3:51:15", "45:53"),
+    },
+}

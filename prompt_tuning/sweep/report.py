@@ -16,6 +16,7 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import check_writable, write_file
 from prompt_tuning.sweep import counts, draw, tables
 from prompt_tuning.sweep.cells import Result, dev, read_results
+from prompt_tuning.sweep.convergence import convergence_sheets
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.figures import FIGURES, METHODS, Figure
 from prompt_tuning.sweep.findings import findings
@@ -52,8 +53,8 @@ def write_report(
 
     `out` gets report.html (self-contained), findings.md, captions.md, figures/ (PDF, SVG, PNG) and
     tables/ (Markdown, LaTeX, CSV). `runs` is the folder of the run directories, whose versions are
-    listed, and whose readings of prompts are tabulated. Raises UserError without matplotlib, or
-    where the folder takes no files.
+    listed, and whose logs and readings of prompts are tabulated. Raises UserError without
+    matplotlib, or where the folder takes no files.
     """
     check_writable(out)
     results = read_results(table)
@@ -63,7 +64,8 @@ def write_report(
     drawings = drawn(shown)
     sheets = [tables.plot_sheet(plot) for plot in shown]
     sheets += tables.transfer_sheets(results)
-    sheets += ensemble_sheets(results) + reading_sheets(results, runs) + search_sheets(results)
+    sheets += ensemble_sheets(results) + convergence_sheets(results, runs)
+    sheets += search_sheets(results) + reading_sheets(results, runs)
     factoring = tables.factoring_sheet(results)
     sheets += [factoring] if factoring else []
     sheets += [tables.counts_sheet(), tables.trainable_sheet(), tables.runs_sheet(results)]

@@ -9,6 +9,7 @@ import pytest
 
 from prompt_tuning.sweep import paper_values, tables
 from prompt_tuning.sweep.cells import read_results
+from prompt_tuning.sweep.convergence import convergence_sheets
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.findings import findings
 from prompt_tuning.sweep.search import search_sheets
@@ -104,6 +105,27 @@ def test_section_7_tells_clusters_and_labels(tmp_path):
     assert len(reading_sheets(results_of(rows), tmp_path)[0].rows) == 3
     assert reading_sheets(results_of(rows), tmp_path / "elsewhere") == []
     assert reading_sheets(results_of(rows), None) == []
+
+
+def test_table_5_finds_when_prompts_have_converged(tmp_path):
+    scores = {0: (50.0, 79.0, 80.0), 1: (79.9, 70.0, 82.0), 2: (60.0, 60.0, 75.0)}
+    model = "google/t5-xl-lm-adapt"
+    rows = [
+        result_row(model, "super_glue/boolq", max(found), length=100, seed=seed)
+        for seed, found in scores.items()
+    ]
+    for row, found in zip(rows, scores.values(), strict=True):
+        evals = [{"step": 10 * n, "kind": "eval", "score": s} for n, s in enumerate(found, 1)]
+        (tmp_path / row["run"]).mkdir(parents=True)
+        text = "".join(json.dumps(line) + "\n" for line in [{"step": 5, "kind": "train"}, *evals])
+        (tmp_path / row["run"] / "metrics.jsonl").write_text(text)
+    (sheet,) = convergence_sheets(results_of(rows), tmp_path)  # 99 % of 79 is 78.21
+    [row] = dicts(sheet)
+    assert (row["seeds that get there"], row["seeds"]) == ("2", "3")
+    assert float(row["steps"]) == 15.0  # 20 and 10 of 30
+    assert float(row["minutes"]) == pytest.approx(rows[0]["seconds"] / 60 * 0.5)
+    assert (row["paper: minutes"], float(row["paper: sd"])) == ("215.0", pytest.approx(54.7))
+    assert convergence_sheets(results_of(rows), tmp_path / "elsewhere") == []
 
 
 def test_table_6_tells_what_was_tried_and_what_was_best():
