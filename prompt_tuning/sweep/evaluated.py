@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from prompt_tuning.sweep import paper_values
-from prompt_tuning.sweep.cells import Result, dev, is_paper_suite
+from prompt_tuning.sweep.cells import T5, Result, dev, is_paper_suite
 from prompt_tuning.sweep.evaluations import METRICS, NEIGHBOURS, read_reading
 from prompt_tuning.sweep.figures import ENSEMBLE, READING
 from prompt_tuning.sweep.tables import Entry, Sheet, beside, spread
@@ -17,8 +17,8 @@ GROUPS = 5  # rows of `section7_pieces` for each prompt
 def ensemble_sheets(results: Sequence[Result]) -> list[Sheet]:
     """Table 3: of each metric the average of the prompts, that of the best prompt, and the vote's.
 
-    The paper's values stand beside those of T5 1.1 XXL. Means over tasks are of the scores that
-    the tasks select by, for the ensembles of one size, prompt length and initialisation.
+    The paper's values stand beside those of T5 1.1 XXL in the default setting. Means over tasks are
+    of the scores that the tasks select by, for ensembles of one size, length and initialisation.
     """
     of_run: dict[tuple[str, str], dict[str, float]] = {}
     for r in results:
@@ -40,8 +40,8 @@ def ensemble_sheets(results: Sequence[Result]) -> list[Sheet]:
             means.setdefault(key, []).append((r.task, len(members), ours))
             if len(of_run[best, r.task]) < 2:  # the metric itself is there too
                 continue
-        xxl = key[:2] == ("T5 1.1", "xxl")
-        paper = paper_values.ENSEMBLE.get(r.task, {}).get(r.metric) if xxl else None
+        default = key == (T5, "xxl", 100, "class_labels")
+        paper = paper_values.ENSEMBLE.get(r.task, {}).get(r.metric) if default else None
         rows.append((r.task, r.metric, *key, len(members), *_compared(ours, spread(scores), paper)))
     for key, found in means.items():
         tasks = [task for task, _, _ in found]
@@ -49,7 +49,7 @@ def ensemble_sheets(results: Sequence[Result]) -> list[Sheet]:
             continue
         columns = zip(*(ours for _, _, ours in found), strict=True)
         ours = tuple(statistics.fmean(column) for column in columns)
-        theirs = is_paper_suite(key[0], tasks) and key[1] == "xxl"
+        theirs = is_paper_suite(key[0], tasks) and key[1:] == ("xxl", 100, "class_labels")
         paper = paper_values.ENSEMBLE_MEAN if theirs else None
         what = (f"mean of {len(tasks)} tasks", "score", *key, min(n for _, n, _ in found))
         rows.append((*what, *_compared(ours, None, paper)))
