@@ -115,7 +115,7 @@ def runs(setting: str = "pocket") -> list[pt.Run]:
         raise UserError(f"the pocket study has the settings pocket and full, not {setting}")
     tasks = TASKS if setting == "pocket" else TASKS + MORE_TASKS
     found = []
-    for size in SIZES:
+    for size in reversed(SIZES):  # the longest first: workers end together
         for task in tasks:
             found += designs(task, size)
             for seed in SEEDS[setting]:

@@ -7,6 +7,7 @@ It can be interrupted at any time and goes on where it was; finished runs are no
 """
 
 import argparse
+import os
 import pathlib
 import signal
 import sys
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from prompt_tuning.errors import UserError
 from prompt_tuning.sweep import results
 from prompt_tuning.sweep.grid import choose, experiment_runs
+from prompt_tuning.sweep.local import visible_gpus
 from prompt_tuning.sweep.report import write_report
 from prompt_tuning.sweep.run import Workers, sweep_runs
 from prompt_tuning.sweep.watch import clock
@@ -33,6 +35,8 @@ def reproduce(
     runs = choose(experiment_runs(ROOT / "experiments" / "pocket.py", setting), changes=changes)
     models = len({run.model for run in runs})
     print(f"The pocket study: {len(runs)} runs over {models} frozen models", flush=True)
+    if workers is None and not visible_gpus():  # such small models use one core best
+        workers = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2)
     found = sweep_runs(runs, out, experiment="pocket", workers=Workers(workers=workers))
     collected = results.collect(out)
     print(f"\n{results.as_text(collected.table)}\n")

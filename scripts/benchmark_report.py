@@ -89,12 +89,14 @@ Written by `make benchmark`. Model {s["model"]}, batch {s["batch"]}, prompt leng
 {s["threads"]} threads, medians
 of {s["rounds"]} rounds in which both sides take turns in one process, on the same weights and the \
 same tokenised
-texts. "Other" is PEFT; for populations it is one run after the other.
+texts. "Other" is PEFT; for products a single large one; for populations one run after the other.
 
 - Equal shapes ("input {s["input"]}"): texts of exactly {s["input"]} tokens; nothing is packed.
 - Real texts: of at most {s["limit"]} tokens. PEFT pads to the longest of a batch; ours packs.
 - Scoring: the log-likelihood of every label; PEFT runs the encoder for each label.
-- GFLOP/s: the step's matrix products, counted from shapes, in the time of the whole step.
+- GFLOP/s: the step's matrix products, counted from shapes without what is computed anew in the \
+backward pass,
+  in the time of the whole step.
 - Memory: the peak of a whole process after its first step. The time to the first step begins with
   the process and includes reading the weights.
 

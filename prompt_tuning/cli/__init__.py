@@ -154,6 +154,9 @@ def _run(command: Command | Group, args: list[str], prog: str) -> int | None:
         return tyro.extras.subcommand_cli_from_dict(
             stubs, prog=prog, description=command.help, args=args
         )
+    from prompt_tuning.t5.runtime import plain_cpu_products
+
+    plain_cpu_products()
     module = importlib.import_module(f"{__name__}.{command.module}")
     function = getattr(module, command.function)
     _check_dtype(args)

@@ -20,6 +20,7 @@ from prompt_tuning.sweep.status import FAILED, failure, last_holder
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.sweep.work import work
 from prompt_tuning.training import checkpoint
+from prompt_tuning.training.memory import reuse_memory
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.stop import Interrupted, listen
 
@@ -191,6 +192,7 @@ def _main(
     os.environ.update(environment.get("variables", {}))
     if cores := environment.get("cores"):
         os.sched_setaffinity(0, cores)
+    reuse_memory()
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -147,6 +147,7 @@ class Attention(nn.Module):
     config: T5Config
     dtype: Any
     dropout: float
+    fused: bool = False  # by one kernel, which keeps no weights; see `fused_attention`
 
     def setup(self) -> None:
         cfg = self.config
@@ -170,6 +171,8 @@ class Attention(nn.Module):
     ) -> Array:
         k_BHSK, v_BHSK = kv_BHSK
         q_BHUK = self.heads(self.query(x_BUD))
+        if self.fused:
+            return self.merge(fused_attention(q_BHUK, k_BHSK, v_BHSK, mask, bias))
         scores = jnp.einsum("BHUK,BHSK->BHUS", q_BHUK, k_BHSK, preferred_element_type=jnp.float32)
         if bias is not None:
             scores = scores + bias
@@ -204,6 +207,22 @@ class Attention(nn.Module):
         return kernel.reshape(-1, self.config.num_heads, self.config.d_kv)
 
 
+def fused_attention(
+    q_BHUK: Array, k_BHSK: Array, v_BHSK: Array, mask: Array, bias: Array | None
+) -> Array:
+    """T5's attention, unscaled and with its bias, by cuDNN on GPUs (bfloat16 only).
+
+    Elsewhere XLA's own composition of the same function computes it.
+    """
+    gpu = jax.default_backend() == "gpu"
+    q, k, v = (jnp.swapaxes(x, -3, -2) for x in (q_BHUK, k_BHSK, v_BHSK))
+    bias = None if bias is None else bias.astype(q.dtype)
+    y_BUHK = jax.nn.dot_product_attention(
+        q, k, v, bias=bias, mask=mask, scale=1.0, implementation="cudnn" if gpu else "xla"
+    )
+    return jnp.swapaxes(y_BUHK, -3, -2)
+
+
 class MLP(nn.Module):
     """act(x wi_0) * (x wi_1) wo in T5 1.1; act(x wi) wo in T5 1.0."""
 
@@ -230,10 +249,11 @@ class EncoderLayer(nn.Module):
     config: T5Config
     dtype: Any
     dropout: float
+    fused: bool
 
     def setup(self) -> None:
         args = (self.config, self.dtype, self.dropout)
-        self.attention, self.mlp = Attention(*args), MLP(*args)
+        self.attention, self.mlp = Attention(*args, self.fused), MLP(*args)
         self.pre_attention_layer_norm = RMSNorm(self.config.layer_norm_epsilon, self.dtype)
         self.pre_mlp_layer_norm = RMSNorm(self.config.layer_norm_epsilon, self.dtype)
         self.drop = nn.Dropout(self.dropout, broadcast_dims=(-2,), deterministic=False)

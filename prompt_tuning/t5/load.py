@@ -28,6 +28,7 @@ from prompt_tuning.t5 import hf_weights, int8, names
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.model import init_params
+from prompt_tuning.t5.runtime import keep_compiled
 from prompt_tuning.t5.t5x import find_t5x, read_t5x
 from prompt_tuning.t5.tokenizer import MissingTokenizer, Tokenizer, load_tokenizer
 
@@ -108,6 +109,7 @@ def load_t5(
     `t5x.read_t5x`.
     Raises UserError for whatever is absent, damaged, incomplete or not a T5.
     """
+    keep_compiled()
     name = str(name_or_path)
     wanted = parse_dtype(dtype)
     if wanted is None and jax.default_backend() == "cpu":

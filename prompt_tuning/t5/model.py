@@ -63,11 +63,12 @@ class Encoder(nn.Module):
     dtype: Any
     dropout: float
     remat: str
+    fused: bool
 
     def setup(self) -> None:
         cfg, args = self.config, (self.config, self.dtype, self.dropout)
         layers = _scanned(EncoderLayer, cfg.num_layers, self.remat, (nn.broadcast,) * 2)
-        self.layers = layers(*args)
+        self.layers = layers(*args, self.fused)
         self.relpos_bias = RelativePositionBias(cfg, bidirectional=True)
         self.encoder_norm = RMSNorm(cfg.layer_norm_epsilon, self.dtype)
         self.drop = nn.Dropout(self.dropout, broadcast_dims=(-2,), deterministic=False)
@@ -160,13 +161,14 @@ class T5(nn.Module):
     dtype: Any = jnp.float32  # of activations; norms, softmax and logits are float32
     dropout: float = 0.0
     remat: str = "none"  # a key of REMAT_POLICIES
+    fused: bool = False  # the encoder's attention by one kernel; it knows no dropout
 
     def setup(self) -> None:
         cfg, args = self.config, (self.config, self.dtype, self.dropout, self.remat)
         self.token_embedder = nn.Embed(
             cfg.vocab_size, cfg.d_model, embedding_init=nn.initializers.normal(1.0)
         )
-        self.encoder, self.decoder = Encoder(*args), Decoder(*args)
+        self.encoder, self.decoder = Encoder(*args, self.fused), Decoder(*args)
 
     def embed(self, ids_BT: Array) -> Array:
         """Rows of the embedding table, `[B, T, D]` in `dtype`."""

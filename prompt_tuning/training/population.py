@@ -62,7 +62,7 @@ class Population:
             (np.array(g.learning_rates, np.float32), np.array(g.weight_decays, np.float32))
             for g in self.groups
         ]
-        model = T5(t5.config, dtype=t5.dtype, dropout=run.dropout, remat=run.remat)
+        model = T5(t5.config, t5.dtype, run.dropout, run.remat, run.fused_attention)
         self.objective = Objective(model, run.z_loss, run.loss, run.micro_batches)
         trainable = [trees.stack([split[r][0] for r in g.members]) for g in self.groups]
         optimizer = [

@@ -62,6 +62,7 @@ class Run:
     z_loss: float = 0.0  # the released code: 1e-4 * log(Z) ** 2
     loss: Literal["mean", "sum"] = "mean"  # over the batch's target tokens; the released code sums
     remat: Literal["none", "dots", "full"] = "none"  # what the backward pass recomputes
+    fused_attention: bool = False  # the encoder's by one kernel (cuDNN's on GPUs, in bfloat16)
     eval_every: int = 1000  # steps (released configuration)
     evaluation: Literal["generate", "score"] = "generate"  # greedy text with exact match (paper)
     patience: int | None = None  # stop after so many evaluations without a better score
@@ -88,6 +89,8 @@ class Run:
                 f"batch_size {self.batch_size} is not a multiple of {self.micro_batches} "
                 "micro_batches"
             )
+        if self.fused_attention and self.dropout:
+            raise UserError("fused_attention has no dropout: set dropout=0 or leave it out")
         if self.packing and self.micro_batches > 1:
             raise UserError("packing and micro_batches exclude each other: choose one")
         if self.prompt.shots < 0 or (self.prompt.shots and self.prompt.init != "text"):

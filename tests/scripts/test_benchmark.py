@@ -13,7 +13,8 @@ from scripts import benchmark, benchmark_process
 from scripts.benchmark_report import Row, write
 
 TINY = {"tasks": (), "batch": 3, "length": 2, "input": 6, "limit": 16, "rounds": 1,
-        "examples": 4, "output": 3, "threads": 1, "populations": (1, 2)}  # fmt: skip
+        "examples": 4, "output": 3, "threads": 1, "populations": (1, 2),
+        "remat": "none"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

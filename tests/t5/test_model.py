@@ -100,6 +100,26 @@ def test_padding_changes_nothing(params):
     np.testing.assert_allclose(run(5, 7), run(5, 0), atol=1e-5)
 
 
+def test_fused_attention_gives_the_same_logits_and_gradients(params):
+    """Of packed rows; on a CPU this tests its layout, bias, mask and (no) scale."""
+    rng = np.random.default_rng(4)
+    x = jnp.asarray(rng.normal(size=(2, 9, 24)), jnp.float32)
+    segments = jnp.asarray([[1, 1, 1, 2, 2, 2, 2, 0, 0], [1] * 9])
+    decoder_ids = jnp.asarray([[0, 5, 0, 7], [0, 3, 4, 5]])
+    decoder_segments = jnp.asarray([[1, 1, 2, 2], [1, 1, 1, 1]])
+
+    def run(fused):
+        def loss(x):
+            args = (x, segments, decoder_ids, decoder_segments)
+            out = apply(T5(CONFIG, fused=fused), params, *args)
+            return (out**2).sum(), out
+
+        return jax.grad(loss, has_aux=True)(x)
+
+    for got, want in zip(run(True), run(False), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_a_short_decoder_equals_the_beginning_of_a_long_one(params, dropout):
     """Few tokens attend to the encoder without its keys and values (`Attention.of_few`)."""
