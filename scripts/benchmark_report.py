@@ -98,7 +98,7 @@ texts. "Other" is PEFT; for products a single large one; for populations one run
 backward pass,
   in the time of the whole step.
 - Memory: the peak of a whole process after its first step. The time to the first step begins with
-  the process and includes reading the weights.
+  the process; it holds imports, reading the weights and compilation, not the step.
 
 {listed}
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import functools
 import json
 import logging
 import math
@@ -18,7 +17,6 @@ import numpy as np
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import check_place, label_ids, write_predictions
 from prompt_tuning.evaluation.jobs import Job
-from prompt_tuning.evaluation.rows import packed_length
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.init import init_prompt
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, load_prompt
@@ -114,12 +112,11 @@ class Member:
             return self.mixed[step * size : (step + 1) * size].tolist()
         return example_numbers(self.run.seed, step, size, len(self.train.rows))
 
-    @functools.cached_property
-    def packed_length(self) -> int:
-        """The length of rows in which its examples, prompts included, are packed."""
+    @property
+    def lengths(self) -> list[int]:
+        """Encoder ids of each training example, its prompt included."""
         rows = 0 if self.start is None else len(self.start.array)
-        lengths = [len(row.ids) + rows for row in self.train.rows]
-        return packed_length(lengths, self.run.batch_size)
+        return [len(row.ids) + rows for row in self.train.rows]
 
     def job(self, virtual: Sequence[int]) -> Job:
         """The dev split, with the prompt's ids in place, as it is to be answered."""

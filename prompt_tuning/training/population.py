@@ -16,6 +16,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.jobs import run_jobs
+from prompt_tuning.evaluation.rows import packed_length
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 from prompt_tuning.t5.load import FrozenT5
@@ -73,6 +74,9 @@ class Population:
         self.table_rows = max((len(m.start.array) for m in members if m.start), default=0)
         kinds, structure = jax.tree.flatten(self.labels)
         self.step = _compiled_step(self.objective, _rateless(self.groups), tuple(kinds), structure)
+        # One length of packed rows for all runs, which suits those with the longest examples.
+        longest = max((member.lengths for member in members), key=np.mean)
+        self.packed_length = packed_length(longest, run.batch_size) if run.packing else None
         self.keys = jnp.stack([jax.random.key(member.run.seed) for member in members])
         self.pending: list[tuple[int, Any]] = []  # steps whose metrics are still on the device
         self.window: list[dict[str, list[float]]] = []  # of the steps since the last log line
@@ -148,7 +152,7 @@ class Population:
                 make_batch(
                     inputs,
                     targets,
-                    packed_length=member.packed_length if self.run.packing else None,
+                    packed_length=self.packed_length,
                     start_id=cfg.decoder_start_id,
                     pad_id=cfg.pad_id,
                 )
