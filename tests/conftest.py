@@ -77,6 +77,16 @@ def tiny_t5(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return folder / "tiny"
 
 
+@pytest.fixture(scope="session")
+def sentinels(tiny_t5, tmp_path_factory) -> pathlib.Path:
+    """A folder with the tiny model's vocabulary and <extra_id_0> behind it, as in T5's files."""
+    folder = tmp_path_factory.mktemp("tokenizer")
+    content = json.loads((tiny_t5 / "tokenizer.json").read_text())
+    added = [{"id": len(content["model"]["vocab"]), "content": "<extra_id_0>"}]
+    (folder / "tokenizer.json").write_text(json.dumps({**content, "added_tokens": added}))
+    return folder
+
+
 GOOD, BAD = ("good", "great", "fine", "happy"), ("bad", "awful", "poor", "sad")
 
 

@@ -35,6 +35,7 @@ class Flags:
     submission: pathlib.Path | None = None  # a folder for SuperGLUE's file of the test split
     max_input_length: int = 512  # tokens with EOS, without the prompt
     max_target_length: int = 16  # tokens with EOS
+    sentinel: bool = False  # outputs begin with <extra_id_0>; a prompt trained so is known to
     revision: str | None = None  # of a hub id: a commit, branch or tag
     tokenizer: str | None = None  # a folder or file, in place of the model's own
     dtype: Dtype | None = None  # None: as stored; float32 on CPU
@@ -82,6 +83,7 @@ def _of_run(directory: pathlib.Path) -> Flags:
         method=run.evaluation,
         max_input_length=run.max_input_length,
         max_target_length=run.max_target_length,
+        sentinel=run.sentinel,
         revision=None if whole else run.revision,
         tokenizer=None if whole else run.tokenizer,
         dtype=run.dtype,
@@ -121,6 +123,7 @@ def _evaluate(flags: Flags) -> None:
         max_target_length=flags.max_target_length,
         beams=flags.beams,
         limit=flags.limit,
+        sentinel=flags.sentinel,
         out=flags.out,
         force=flags.force,
     )

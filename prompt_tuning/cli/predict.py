@@ -25,6 +25,7 @@ def predict(
     max_length: int = 16,
     beams: int = 1,
     max_input_length: int = 512,
+    sentinel: bool = False,
     revision: str | None = None,
     tokenizer: str | None = None,
     dtype: Dtype | None = None,
@@ -47,6 +48,8 @@ def predict(
         max_length: of an output, in tokens with EOS, where a request has none of its own.
         beams: more than 1: beam search.
         max_input_length: in tokens with EOS, without the prompt; longer inputs lose their end.
+        sentinel: outputs begin with <extra_id_0>, which is taken away; prompts that were trained so
+            need not be told.
         revision: of a hub id: a commit, branch or tag.
         tokenizer: a folder or file, in place of the model's own.
         dtype: None: as stored; float32 on a CPU.
@@ -65,6 +68,7 @@ def predict(
         beams=beams,
         labels=labels or None,
         max_input_length=max_input_length,
+        sentinel=sentinel,
         force=force,
     )
     if out == "-":

@@ -11,6 +11,7 @@ from prompt_tuning.evaluation.evaluate import (
     check_place,
     label_ids,
     report_truncated,
+    target_start,
 )
 from prompt_tuning.evaluation.jobs import Job, run_jobs
 from prompt_tuning.evaluation.rows import encode_inputs
@@ -60,8 +61,9 @@ def ensemble(
     for prompt in prompts:
         check_base(prompt, t5, force)
         check_place(task, prompt.position)
+    starts = [target_start(t5, prompt.sentinel) for prompt in prompts]
+    labels = [label_ids(task, t5, method, max_target_length, start) for start in starts]
     examples = task.load(split, training=False)[:limit]
-    labels = label_ids(task, t5, method, max_target_length)
     longest = max(prompt.length for prompt in prompts)
     jobs, truncated = [], 0
     for n, prompt in enumerate(prompts):
@@ -76,7 +78,7 @@ def ensemble(
         truncated = max(truncated, inputs.truncated)
         virtual = virtual_ids(t5.config.vocab_size, prompt.length, n, longest)
         rows = [row.with_prompt(virtual) for row in inputs.rows]
-        jobs.append(Job(rows, method, max_target_length, task.labels, labels))
+        jobs.append(Job(rows, method, max_target_length, task.labels, labels[n], starts[n]))
     report_truncated(truncated, len(examples), max_input_length, f"{task.name}/{split}")
     outputs = run_jobs(t5, jobs, stack_prompts([prompt.array for prompt in prompts]))
     return Ensemble(

@@ -52,6 +52,7 @@ def evaluate(
     max_target_length: int = 16,
     beams: int = 1,
     limit: int | None = None,
+    sentinel: bool = False,
     out: str | os.PathLike[str] | None = None,
     force: bool = False,
 ) -> Evaluation:
@@ -61,10 +62,13 @@ def evaluate(
         the label with the highest log-likelihood.
     max_input_length, max_target_length: tokens, EOS included, the prompt excluded.
     limit: only the first so many examples.
+    sentinel: outputs begin with <extra_id_0>, as after training with `Run.sentinel`, and are scored
+        without it; prompts trained so need not be told.
     out: a folder for predictions.jsonl and scores.json.
     force: use a prompt that was made for another base.
     Raises UserError for a prompt of another base, an unknown split, a task without labels to score,
-    and an `out` that cannot be written (found out before the work begins).
+    a sentinel that the vocabulary lacks, and an `out` that cannot be written (found out before the
+    work begins).
     """
     if beams < 1 or max_input_length < 2 or max_target_length < 2:
         raise UserError("beams must be at least 1, max_input_length and max_target_length 2")
@@ -73,7 +77,9 @@ def evaluate(
     if prompt is not None:
         check_base(prompt, t5, force)
         check_place(task, prompt.position)
-    labels = label_ids(task, t5, method, max_target_length)
+    sentinel = sentinel or (prompt is not None and prompt.sentinel)
+    start = target_start(t5, sentinel)
+    labels = label_ids(task, t5, method, max_target_length, start)
     if out is not None:
         check_writable(pathlib.Path(out))
     examples = task.load(split, training=False)[:limit]
@@ -88,7 +94,7 @@ def evaluate(
     report_truncated(inputs.truncated, len(examples), max_input_length, f"{task.name}/{split}")
     virtual = virtual_ids(t5.config.vocab_size, prompt.length) if prompt else ()
     rows = [row.with_prompt(virtual) for row in inputs.rows]
-    job = Job(rows, method, max_target_length, task.labels, labels)
+    job = Job(rows, method, max_target_length, task.labels, labels, start)
     predictions = run_jobs(t5, [job], prompt and prompt.array[None], beams)[0]
     result = Evaluation(task, examples, predictions, inputs.truncated)
     scores = dataclasses.asdict(result.scores) if result.labelled else None
@@ -103,6 +109,7 @@ def evaluate(
             "beams": beams,
             "max_input_length": max_input_length,
             "max_target_length": max_target_length,
+            "sentinel": sentinel,
             "truncated_inputs": inputs.truncated,
             "scores": scores,
         }
@@ -110,10 +117,18 @@ def evaluate(
     return result
 
 
+def target_start(t5: FrozenT5, sentinel: bool) -> tuple[int, ...]:
+    """The ids before every target: <extra_id_0>, or none. UserError if the vocabulary lacks it."""
+    try:
+        return (t5.tokenizer.sentinel(0),) if sentinel else ()
+    except UserError as error:
+        raise UserError(f"targets cannot begin with <extra_id_0> (sentinel): {error}") from error
+
+
 def label_ids(
-    task: Task, t5: FrozenT5, method: Method, max_target_length: int
+    task: Task, t5: FrozenT5, method: Method, max_target_length: int, start: tuple[int, ...]
 ) -> tuple[tuple[int, ...], ...]:
-    """The tokens of every label of a task, EOS included.
+    """The tokens of every label of a task, `start` and EOS included.
 
     Raises UserError for a label that no output can reach and for a task that has none to score.
     """
@@ -123,11 +138,12 @@ def label_ids(
         raise UserError(f"{task.name} has no labels to score: use the method 'generate'")
     found = []
     for label in task.labels:
-        ids = (*t5.tokenizer.encode(label), t5.config.eos_id)
+        ids = (*start, *t5.tokenizer.encode(label), t5.config.eos_id)
         if len(ids) > max_target_length:
             raise UserError(
-                f"the label {label!r} of {task.name} has {len(ids)} tokens with EOS: raise "
-                f"max_target_length, which is {max_target_length}"
+                f"the label {label!r} of {task.name} has {len(ids)} tokens with EOS"
+                f"{' and <extra_id_0>' * bool(start)}: raise max_target_length, which is "
+                f"{max_target_length}"
             )
         found.append(ids)
     return tuple(found)

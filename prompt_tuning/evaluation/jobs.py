@@ -18,8 +18,9 @@ Method = Literal["generate", "score"]
 class Job:
     """Encoder rows (prompts in place) and how they become texts.
 
-    "generate": greedy (or beam) text of at most `max_length` tokens, EOS included. "score": the
-    label with the highest log-likelihood.
+    "generate": greedy (or beam) text of at most `max_length` tokens, EOS included, without the ids
+    `start` if it begins with them. "score": the label with the highest log-likelihood; `label_ids`
+    hold `start` already.
     """
 
     rows: Sequence[Sequence[int]]
@@ -27,6 +28,7 @@ class Job:
     max_length: int = 16
     labels: tuple[str, ...] = ()
     label_ids: tuple[tuple[int, ...], ...] = ()
+    start: tuple[int, ...] = ()
 
     @property
     def _shared(self) -> tuple[Any, ...]:
@@ -71,8 +73,14 @@ def answer_jobs(
             ]
         else:
             ids = generate_ids(t5, rows, job.max_length, prompts_RPD=prompts_RPD, beams=beams)
-            found = [Answer(t5.tokenizer.decode(row.tolist())) for row in ids]
+            starts = [jobs[n].start for n in numbers for _ in jobs[n].rows]
+            texts = [_without(row.tolist(), start) for row, start in zip(ids, starts, strict=True)]
+            found = [Answer(t5.tokenizer.decode(text)) for text in texts]
         rest = iter(found)
         for n in numbers:
             answers[n] = list(itertools.islice(rest, len(jobs[n].rows)))
     return answers
+
+
+def _without(ids: list[int], start: tuple[int, ...]) -> list[int]:
+    return ids[len(start) :] if tuple(ids[: len(start)]) == start else ids

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.evaluate import report_truncated
+from prompt_tuning.evaluation.evaluate import report_truncated, target_start
 from prompt_tuning.evaluation.jobs import Job, answer_jobs
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs
 from prompt_tuning.prompts.marks import PROMPT_MARK
@@ -23,6 +23,7 @@ def predict(
     beams: int = 1,
     labels: Sequence[str] | None = None,
     max_input_length: int = 512,
+    sentinel: bool = False,
     force: bool = False,
 ) -> list[dict[str, Any]]:
     """Answer requests, each with its own prompt; batches mix prompts, their lengths and places.
@@ -31,7 +32,8 @@ def predict(
     model (it may be left out where there is one prompt or none); "labels", to choose the likeliest
     of these texts instead of writing freely; "max_length", of the output in tokens with EOS. The
     last two default to the arguments `labels` and `max_length`. A prompt that goes where its task's
-    template says needs "{prompt}" in the input.
+    template says needs "{prompt}" in the input. sentinel: outputs begin with <extra_id_0>, as after
+    training with `Run.sentinel`, and are given without it; prompts trained so need not be told.
 
     Returns the requests, in order and with all they hold, plus "output"; with labels also "scores",
     their log-likelihoods; and "truncated": True where the input was longer than `max_input_length`
@@ -56,20 +58,22 @@ def predict(
     virtual: dict[str | None, list[int]] = {None: []}
     for r, (name, prompt) in enumerate(prompts.items()):
         virtual[name] = virtual_ids(t5.config.vocab_size, prompt.length, r, longest)
-    known: dict[tuple[str, ...], tuple[tuple[int, ...], ...]] = {(): ()}
+    starts = {name: target_start(t5, sentinel or p.sentinel) for name, p in prompts.items()}
+    bare = target_start(t5, sentinel)
+    known: dict[tuple[str, ...], list[list[int]]] = {(): []}
     jobs = []
     for request, row in zip(checked, rows, strict=True):
-        texts = request["labels"]
+        texts, start = request["labels"], starts.get(request["prompt"], bare)
         if texts not in known:
-            eos = t5.config.eos_id
-            known[texts] = tuple((*ids, eos) for ids in t5.tokenizer.encode_batch(texts))
+            known[texts] = t5.tokenizer.encode_batch(texts)
         jobs.append(
             Job(
                 rows=[row.with_prompt(virtual[request["prompt"]])],
                 evaluation="score" if texts else "generate",
                 max_length=request["max_length"],
                 labels=texts,
-                label_ids=known[texts],
+                label_ids=tuple((*start, *ids, t5.config.eos_id) for ids in known[texts]),
+                start=start,
             )
         )
     results = []

@@ -76,10 +76,15 @@ def encode_inputs(
 
 
 def encode_targets(
-    texts: Sequence[str], encode: Encode, *, max_length: int, eos_id: int = 1
+    texts: Sequence[str],
+    encode: Encode,
+    *,
+    max_length: int,
+    eos_id: int = 1,
+    start: Sequence[int] = (),
 ) -> tuple[list[list[int]], int]:
-    """Target ids of at most `max_length` each, EOS included, and how many were cut."""
-    encoded = encode(list(texts))
+    """Target ids of at most `max_length` each, `start` and EOS included, and how many were cut."""
+    encoded = [[*start, *ids] for ids in encode(list(texts))]
     cut = sum(len(ids) + 1 > max_length for ids in encoded)
     return [[*ids[: max_length - 1], eos_id] for ids in encoded], cut
 

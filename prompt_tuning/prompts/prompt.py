@@ -45,7 +45,7 @@ class Prompt:
     or "template": where `template`, which holds {prompt} and {input} once each, says "{prompt}";
     without a template, where the task's own has {prompt}. `metadata` holds strings; those in use:
     base_model, base_revision, base_fingerprint, tokenizer_hash (see `base_metadata`), init, seed,
-    task, text_format, metric, score, step, run_id. Raises UserError on anything else.
+    task, text_format, sentinel, metric, score, step, run_id. Raises UserError on anything else.
     """
 
     array: np.ndarray
@@ -75,6 +75,11 @@ class Prompt:
     def length(self) -> int:
         """P, the number of virtual tokens."""
         return self.array.shape[0]
+
+    @property
+    def sentinel(self) -> bool:
+        """Whether its metadata say that outputs begin with <extra_id_0> (`Run.sentinel`)."""
+        return "sentinel" in self.metadata
 
     def save(self, path: str | os.PathLike[str], format: str = "bundle") -> None:
         """Write the prompt to `path`: a file ("bundle", "npy") or a folder ("t5x", "peft").

@@ -63,6 +63,7 @@ class Result:
     prompt_init: str
     position: str
     factored: bool
+    sentinel: bool
     seed: int
     learning_rate: float
     recipe: str  # everything else that was set
@@ -76,7 +77,8 @@ class Result:
 
     @property
     def objective(self) -> str:
-        return "span corruption" if self.adaptation == 0 else "LM adaptation"
+        name = "span corruption" if self.adaptation == 0 else "LM adaptation"
+        return name + " + sentinel" * self.sentinel
 
 
 def read_results(table: pa.Table) -> list[Result]:
@@ -100,6 +102,7 @@ def _result(row: dict[str, Any]) -> Result:
         prompt_init=row["prompt_init"],
         position=row["position"],
         factored=config.get("optimizer", {}).get("factored", True),
+        sentinel=config.get("sentinel", False),
         seed=row["seed"],
         learning_rate=row["learning_rate"],
         recipe=recipe,

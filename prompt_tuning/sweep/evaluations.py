@@ -54,7 +54,7 @@ class Elsewhere:
         else:
             t5 = load_t5(out / run.id / "best_model", dtype=run.dtype)
         task = get_task(self.task, run.data, name_in_text=run.task_name_in_text)
-        found = evaluate(t5, task, prompt, split=self.split, **_reading(run))
+        found = evaluate(t5, task, prompt, split=self.split, sentinel=run.sentinel, **_reading(run))
         return {"task": self.task, "split": self.split, **_scores(found.scores, task)}
 
 

@@ -15,7 +15,7 @@ Factor = Literal[
     "method",  # prompt tuning, model tuning, multi-task model tuning, prompt design
     "prompt_length",
     "prompt_init",
-    "objective",  # span corruption or LM adaptation
+    "objective",  # span corruption, with or without a sentinel before targets, or LM adaptation
     "adaptation",  # steps of LM adaptation
     "factored",  # Adafactor's second moments from 128 rows on
     "model",  # the size

@@ -132,7 +132,7 @@ def _initialisation(plot: Plot) -> list[str]:
 def _adaptation(plot: Plot) -> list[str]:
     cells = _cells(plot)
     return _differences(cells, cells.get("span corruption", {}), "span corruption alone",
-                        ("LM adaptation",))  # fmt: skip
+                        ("LM adaptation", "span corruption + sentinel"))  # fmt: skip
 
 
 def _factoring(plot: Plot) -> list[str]:

@@ -29,6 +29,7 @@ HERE = pathlib.Path(__file__).resolve().parent.parent.parent / "experiments"
 _EVALUATED = (
     *("model", "revision", "tokenizer", "dtype", "data", "dev_split", "dev_examples", "evaluation"),
     *("max_input_length", "max_target_length", "task", "user_task", "task_name_in_text"),
+    "sentinel",
 )
 
 

@@ -110,6 +110,8 @@ def _common_tasks(figure: Figure, rows: list[Result], tasks: Sequence[str]) -> t
 def _select(figure: Figure, results: list[Result]) -> list[Result]:
     """Only what the figure varies leaves the default."""
     varied = {figure.series, figure.x}
+    if "objective" not in varied:
+        results = [r for r in results if not r.sentinel]
     prompts = [r for r in results if r.method == "prompt"]
     full = not prompts or any(r.adaptation is None for r in prompts)
     adapted = None if full else usual(prompts, lambda r: r.adaptation)
@@ -227,7 +229,7 @@ def _order(figure: Figure, key: Any, rows: list[Result]) -> Any:
     if isinstance(key, int):
         return key
     # Full adaptation last; "span corruption" before "LM adaptation", "True" before "False".
-    return float("inf") if key is None else [-ord(key[0])]
+    return float("inf") if key is None else (-ord(key[0]), key)
 
 
 def incomplete(plot: Plot) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from prompt_tuning.evaluation.evaluate import target_start
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
@@ -45,8 +46,8 @@ class SharedData:
         """Both splits, and notes for the manifest: source, rows, hashes, truncation."""
         prompt = run.prompt if run.method == "prompt" else PromptConfig()
         key = repr((
-            run.task, run.data, run.user_task, run.task_name_in_text, run.train_split,
-            run.dev_split, run.train_examples and (run.train_examples, run.seed),
+            run.task, run.data, run.user_task, run.task_name_in_text, run.sentinel,
+            run.train_split, run.dev_split, run.train_examples and (run.train_examples, run.seed),
             run.dev_examples, run.max_input_length, run.max_target_length, prompt.position,
             prompt.template,
         ))  # fmt: skip
@@ -87,6 +88,7 @@ class SharedData:
             self.t5.tokenizer.encode_batch,
             max_length=run.max_target_length,
             eos_id=self.t5.config.eos_id,
+            start=target_start(self.t5, run.sentinel),
         )
         self._report(task, run.train_split, "targets", cut, len(train))
         notes["train"]["truncated_targets"] = cut

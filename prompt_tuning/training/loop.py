@@ -22,9 +22,9 @@ from prompt_tuning.training.stop import listen
 
 # What the runs of a population may differ in; all else they share.
 OWN_FIELDS = {
-    "seed", "prompt", "optimizer", "task", "data", "user_task", "task_name_in_text", "train_split",
-    "dev_split", "train_examples", "dev_examples", "max_input_length", "max_target_length",
-    "evaluation", "patience",
+    "seed", "prompt", "optimizer", "task", "data", "user_task", "task_name_in_text", "sentinel",
+    "train_split", "dev_split", "train_examples", "dev_examples", "max_input_length",
+    "max_target_length", "evaluation", "patience",
 }  # fmt: skip
 
 

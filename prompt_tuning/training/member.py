@@ -15,7 +15,12 @@ import jax
 import numpy as np
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.evaluate import check_place, label_ids, write_predictions
+from prompt_tuning.evaluation.evaluate import (
+    check_place,
+    label_ids,
+    target_start,
+    write_predictions,
+)
 from prompt_tuning.evaluation.jobs import Job
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.init import init_prompt
@@ -90,7 +95,10 @@ class Member:
         t5 = data.t5
         self.start = initial_prompt(run, self.task, t5) if run.method == "prompt" else None
         self.mixed = _mixture(self.task, self.train, run)
-        self.label_ids = label_ids(self.task, t5, run.evaluation, run.max_target_length)
+        self.target_start = target_start(t5, run.sentinel)
+        self.label_ids = label_ids(
+            self.task, t5, run.evaluation, run.max_target_length, self.target_start
+        )
 
     @property
     def active(self) -> bool:
@@ -126,6 +134,7 @@ class Member:
             max_length=self.run.max_target_length,
             labels=self.task.labels,
             label_ids=self.label_ids,
+            start=self.target_start,
         )
 
     def params(self) -> dict[str, Any]:
@@ -173,6 +182,8 @@ class Member:
             "step": str(step),
             "metric": "+".join(self.task.select or self.progress.best_scores["metrics"]),
         }
+        if self.run.sentinel:
+            facts["sentinel"] = "<extra_id_0>"
         if which == "best":
             facts["score"] = str(self.progress.best)
         rows_PD = np.asarray(trainable["prompt"]["table"])

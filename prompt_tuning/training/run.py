@@ -45,6 +45,7 @@ class Run:
     data: DataConfig = dataclasses.field(default_factory=DataConfig)
     user_task: UserTask | None = None  # a task of your own, from JSONL, CSV or TSV
     task_name_in_text: bool = False  # T5's task name before the text: only the multi-task baseline
+    sentinel: bool = False  # <extra_id_0> before each target, as in span corruption (section 2.2)
     train_split: str = "train"  # what is trained on
     dev_split: str = "validation"  # selects the best step and is reported (paper section 3)
     train_examples: int | None = None  # only the first so many of a seeded permutation
@@ -84,6 +85,8 @@ class Run:
             raise UserError(f"seed must be from 0 to 2**32 - 1, not {self.seed}")
         if self.max_target_length < 2 or self.max_input_length < 2:
             raise UserError("max_input_length and max_target_length must be at least 2 (with EOS)")
+        if self.sentinel and self.max_target_length < 3:
+            raise UserError("max_target_length must be at least 3 with sentinel")
         if self.batch_size % self.micro_batches:
             raise UserError(
                 f"batch_size {self.batch_size} is not a multiple of {self.micro_batches} "
@@ -106,6 +109,8 @@ class Run:
         """
         config = self.to_dict()
         config["data"]["dir"] = None
+        if not self.sentinel:  # as before there was this field: runs keep their names
+            del config["sentinel"]
         if self.user_task is not None:
             config["user_task"]["files"] = sorted(self.user_task.files)
         text = json.dumps(config, sort_keys=True, separators=(",", ":"))

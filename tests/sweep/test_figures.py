@@ -15,6 +15,7 @@ from prompt_tuning.sweep import counts, draw, figures, paper_values
 from prompt_tuning.sweep.cells import cell, dev, read_results, split_model, suite
 from prompt_tuning.sweep.findings import findings
 from prompt_tuning.sweep.lines import incomplete, plots
+from prompt_tuning.sweep.tables import plot_sheet
 from prompt_tuning.t5.config import SIZES
 from tests.sweep.conftest import result_row
 
@@ -186,6 +187,36 @@ def test_the_paper_stands_only_beside_its_own_models_and_tasks(pocket_study, rea
     assert not plots(figures.SCALE, read_results(seven))[0].comparable
     both = pa.concat_tables([pocket_study, real_study])
     assert [p.family for p in plots(figures.SCALE, read_results(both))] == ["T5 1.1", "pocket T5"]
+
+
+def test_a_sentinel_is_a_series_of_its_own():
+    rows = [
+        result_row(f"google/t5-{name}", task, value, length=100, **config)
+        for name, value, config in (
+            ("v1_1-base", 5.0, {}),
+            ("v1_1-base", 8.0, {"sentinel": True}),
+            ("base-lm-adapt", 60.0, {}),
+        )
+        for task in paper_values.SUITE
+    ]
+    (plot,) = plots(figures.OBJECTIVE, results_of(*rows))
+    ours = {line.label: line.points[0].cell.mean for line in plot.lines}
+    assert list(ours.items()) == [
+        ("span corruption", 5.0),
+        ("span corruption + sentinel", 8.0),
+        ("LM adaptation", 60.0),
+    ]
+    assert list(ours) == [line.label for line in plot.paper]
+    sheet = plot_sheet(plot)
+    column = sheet.header.index("difference")
+    assert [row[column] for row in sheet.rows] == pytest.approx([-3.0, 0.1, -3.75])
+    assert draw.draw(plot, ["svg"])["svg"].count(b"sentinel")
+    assert "span corruption + sentinel minus span corruption alone, points: base +3.0" in findings(
+        pa.Table.from_pylist(rows)
+    )
+    # Where the objective does not vary, it has no place.
+    (adaptation,) = plots(figures.ADAPTATION, results_of(*rows))
+    assert [p.cell.mean for line in adaptation.lines for p in line.points] == [5.0, 60.0]
 
 
 def test_factoring_is_compared_at_one_size():
