@@ -1,11 +1,14 @@
 """Which runs a sweep has: experiment files, overrides, filters, populations, cost."""
 
+import dataclasses
 import pathlib
+from collections import Counter
 
 import pytest
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.sweep import cost, grid
+from prompt_tuning.sweep.cells import split_model
 from prompt_tuning.sweep.grid import Sizes, choose, experiment_runs, method_of, populations
 from prompt_tuning.t5.config import SIZES
 from prompt_tuning.training.run import Run, model_tuning, paper
@@ -166,6 +169,16 @@ def test_every_experiment_has_a_real_and_a_pocket_setting(path):
         assert bool(wanted) == hasattr(module, "evaluations")
         assert len({e.file(pathlib.Path()) for e in wanted}) == len(wanted)
     assert experiment_runs(path) == experiment_runs(path, settings[0])
+
+
+def test_figure_3c_has_a_run_with_and_without_a_sentinel_for_each_unadapted_model():
+    for setting in ("paper", "pocket"):
+        runs = experiment_runs(EXPERIMENTS / "figure3c_objective.py", setting)
+        kinds = Counter((split_model(run.model)[2], run.sentinel) for run in runs)
+        assert set(kinds) == {(None, False), (0, False), (0, True)}
+        assert len(set(kinds.values())) == 1
+        bare = [dataclasses.replace(run, sentinel=False) for run in runs if run.sentinel]
+        assert all(run in runs for run in bare)
 
 
 def test_costs_in_the_readme_and_in_the_files_are_those_of_the_runs():
