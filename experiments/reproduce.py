@@ -29,7 +29,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 def reproduce(
     out: pathlib.Path, full: bool = False, workers: int | None = None, changes: Sequence[str] = ()
 ) -> int:
-    """Everything from nothing; returns the exit status: 1 if runs failed."""
+    """Everything from nothing; returns the exit status: 1 if runs failed or are damaged."""
     began = time.monotonic()
     setting = "full" if full else "pocket"
     runs = choose(experiment_runs(ROOT / "experiments" / "pocket.py", setting), changes=changes)
@@ -48,7 +48,9 @@ def reproduce(
     failed = [status for status in found if status.state == "failed"]
     for status in failed:
         print(f"failed: {status.run.id}: {status.reason}")
-    return 1 if failed else 0
+    for line in collected.damaged:
+        print(f"damaged: {line}")
+    return 1 if failed or collected.damaged else 0
 
 
 def main() -> int:

@@ -65,7 +65,8 @@ def load_result(directory: pathlib.Path) -> Result:
         raise UserError(f"{directory} holds no finished run (no result.json)") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{directory}/result.json is damaged ({error}): delete it and train again"
+            f"{directory}/result.json is damaged ({error}): remove it to train the run again; "
+            "a sweep does so by itself"
         ) from error
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from experiments.reproduce import reproduce
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.sweep import local
@@ -234,3 +235,12 @@ def test_workers_share_the_machine():
     assert [v["CUDA_VISIBLE_DEVICES"] for v in two] == ["0,1", "2,3"]
     cores = [local.share_of_machine(n, 2, [])["cores"] for n in range(2)]
     assert set(cores[0]) | set(cores[1]) == os.sched_getaffinity(0)
+
+
+def test_reproduce_names_damaged_results_and_fails(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.reproduce.sweep_runs", lambda *args, **options: [])
+    assert reproduce(tmp_path) == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "result.json").write_text("{}")
+    assert reproduce(tmp_path) == 1
+    assert f"damaged: {tmp_path}/run/result.json is damaged" in capsys.readouterr().out
