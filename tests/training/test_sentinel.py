@@ -1,6 +1,7 @@
 """Runs whose targets begin with <extra_id_0>: span corruption with a sentinel (section 2.2)."""
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -12,7 +13,7 @@ from prompt_tuning.training.data import SharedData
 from prompt_tuning.training.loop import train
 from prompt_tuning.training.member import Member
 from prompt_tuning.training.optimizer import OptimizerConfig
-from prompt_tuning.training.run import Run, model_tuning
+from prompt_tuning.training.run import Run, model_tuning, paper
 
 
 def test_targets_and_labels_begin_with_the_sentinel(toy_run, sentinels, tmp_path):
@@ -59,8 +60,10 @@ def test_a_vocabulary_without_sentinels_and_too_short_targets_are_refused(toy_ru
         toy_run(sentinel=True, max_target_length=2)
 
 
-def test_names_of_runs_without_it_stay_as_they_were(toy_run):
-    run = toy_run()
+def test_names_of_runs_without_it_stay_as_they_were():
+    run = paper("super_glue/rte")
     before = {key: value for key, value in run.to_dict().items() if key != "sentinel"}
+    text = json.dumps(before, sort_keys=True, separators=(",", ":"))
+    assert run.id.endswith(hashlib.sha256(text.encode()).hexdigest()[:8])
     assert Run.from_dict(before) == run
     assert dataclasses.replace(run, sentinel=True).id != run.id
