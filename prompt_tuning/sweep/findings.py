@@ -74,7 +74,7 @@ def _gap(plot: Plot) -> list[str]:
     lines = [f"Model tuning minus prompt tuning (length {length}), points: {each}."]
     if len(both) > 1:
         first, last = gaps[both[0]], gaps[both[-1]]
-        if abs(last) <= 2 < first:
+        if last <= 2 < first:
             verdict = "it closes to 2 points or less"
         elif first <= 2:
             verdict = "there is no gap above 2 points at the smallest size to begin with"

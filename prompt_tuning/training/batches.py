@@ -47,12 +47,14 @@ def make_batch(
     targets: Sequence[Sequence[int]],
     *,
     packed_length: int | None = None,
+    at_least: tuple[int, int] = (0, 0),
     start_id: int = 0,
     pad_id: int = 0,
 ) -> Batch:
     """Encoder rows (prompts in place) and targets (EOS included) as one batch of bucketed shape.
 
     packed_length: pack the examples into rows of this many ids (or the longest example's).
+    at_least: B and U, so that batches of one shape can be asked for.
     """
     if packed_length is None:
         layout = [[n] for n in range(len(inputs))]
@@ -65,7 +67,8 @@ def make_batch(
     longest = max(sum(len(inputs[n]) for n in row) for row in layout)
     T = bucket(longest) if packed_length is None else max(packed_length, longest)
     U = bucket(max(sum(len(targets[n]) for n in row) for row in layout))
-    return fill_batch(inputs, targets, layout, (B, T, U), start_id=start_id, pad_id=pad_id)
+    shape = (max(B, at_least[0]), T, max(U, at_least[1]))
+    return fill_batch(inputs, targets, layout, shape, start_id=start_id, pad_id=pad_id)
 
 
 def fill_batch(

@@ -36,6 +36,7 @@ from prompt_tuning.training.stop import StopRequest
 
 log = logging.getLogger(__name__)
 
+SAMPLED = 64  # steps whose batches say how large a packed batch is
 FAILED = "failed.json"  # in the directory of a run whose loss was not finite: the step
 
 
@@ -77,6 +78,11 @@ class Population:
         # One length of packed rows for all runs, which suits those with the longest examples.
         longest = max((member.lengths for member in members), key=np.mean)
         self.packed_length = packed_length(longest, run.batch_size) if run.packing else None
+        self.at_least = (0, 0)
+        if run.packing:  # the largest of many batches, for all of them: one compiled step
+            some = [self.batch(step) for step in range(min(run.steps, SAMPLED))]
+            sizes = [(b.ids_BT.shape[1], b.targets_BU.shape[2]) for b in some]
+            self.at_least = tuple(np.max(sizes, axis=0).tolist()) if sizes else (0, 0)
         self.keys = jnp.stack([jax.random.key(member.run.seed) for member in members])
         self.pending: list[tuple[int, Any]] = []  # steps whose metrics are still on the device
         self.window: list[dict[str, list[float]]] = []  # of the steps since the last log line
@@ -153,6 +159,7 @@ class Population:
                     inputs,
                     targets,
                     packed_length=self.packed_length,
+                    at_least=self.at_least,
                     start_id=cfg.decoder_start_id,
                     pad_id=cfg.pad_id,
                 )
