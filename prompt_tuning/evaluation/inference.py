@@ -15,7 +15,7 @@ import numpy as np
 from jax import Array
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.rows import bucket, pack_inputs, packed_length, pad_rows
+from prompt_tuning.evaluation.rows import bucket, pack_inputs, packed_length, pad_rows, row_cost
 from prompt_tuning.prompts.prompt import Prompt, check_base
 from prompt_tuning.prompts.table import embed, prompt_index
 from prompt_tuning.t5.decode import beam_search, greedy, score_packed_targets
@@ -23,6 +23,7 @@ from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.t5.model import T5, apply
 
+Numbered = tuple[np.ndarray, np.ndarray, np.ndarray]  # numbers of examples, ids, segments
 TOKENS_PER_BATCH = 16_384  # encoder ids in one batch, prompts and padding included
 
 
@@ -152,9 +153,7 @@ def _segments(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
     return (np.arange(length)[None, :] < lengths_B1).astype(np.int32)
 
 
-def _batches(
-    rows: Sequence[Sequence[int]], tokens_per_batch: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def _batches(rows: Sequence[Sequence[int]], tokens_per_batch: int) -> Iterator[Numbered]:
     """(row numbers, ids, segments), longest rows first; the last batch of a length is filled up."""
     order = sorted(range(len(rows)), key=lambda n: -len(rows[n]))
     start = 0
@@ -169,7 +168,7 @@ def _batches(
 
 def _packed_batches(
     rows: Sequence[Sequence[int]], layout: Sequence[Sequence[int]], length: int, size: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+) -> Iterator[Numbered]:
     """(row numbers `[B, E]`, -1 where there is none, ids, segments) of `size` packed rows each."""
     examples = max(map(len, layout))
     for start in range(0, len(layout), size):
@@ -193,7 +192,7 @@ def _batch_size(length: int, tokens_per_batch: int, left: int) -> int:
 
 def _run(
     call: Callable[[np.ndarray, np.ndarray], Array],
-    batches: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]],
+    batches: Iterator[Numbered],
     count: int,
 ) -> list[np.ndarray]:
     """The result of each of `count` rows; the next batch is sent before one is read."""
@@ -246,7 +245,7 @@ def score_label_ids(
 ) -> np.ndarray:
     """Log-likelihoods `[rows, N]` of N label texts (ids with EOS); one encoder pass a row.
 
-    Rows are packed, several in one row of the batch: one compiled shape, little padding.
+    Examples are packed, or stand sorted in rows of their own, whichever costs less.
     """
     if not rows:
         return np.zeros((0, len(labels)), np.float32)
@@ -256,10 +255,19 @@ def score_label_ids(
     lengths = [len(row) for row in rows]
     length = packed_length(lengths)
     layout = pack_inputs(lengths, length)
-    examples = max(map(len, layout))
+    size = _batch_size(length, tokens_per_batch, len(layout))
+    packed = list(_packed_batches(rows, layout, length, size))
+    padded = list(_batches(rows, tokens_per_batch))
+    batches = min(packed, padded, key=lambda some: sum(map(_cost, some)))
+    examples = max(int(segments.max()) for _, _, segments in batches)
 
     def call(ids: np.ndarray, segments: np.ndarray) -> Array:
         return _score(model, t5.params, prompts, ids, segments, targets, examples)
 
-    size = _batch_size(length, tokens_per_batch, len(layout))
-    return np.stack(_run(call, _packed_batches(rows, layout, length, size), len(rows)))
+    numbered = ((n.reshape(len(n), -1), ids, segments) for n, ids, segments in batches)
+    return np.stack(_run(call, numbered, len(rows)))
+
+
+def _cost(batch: Numbered) -> float:
+    ids = batch[1]
+    return len(ids) * row_cost(ids.shape[1])
