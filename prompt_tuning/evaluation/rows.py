@@ -13,8 +13,8 @@ Encode = Callable[[list[str]], list[list[int]]]
 # Lengths that batches are padded to: few compiled shapes, at most a third of a row wasted.
 BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
 
-# Rows of so many ids spend as long on attention as on all the rest: T5 1.1 small on two CPU cores.
-# Wider models and accelerators spend less; there, longer rows would do as well.
+# Rows of about so many ids spend as long on attention as on all the rest: T5 1.1 small on two CPU
+# cores, estimated from whole steps. Wider models and accelerators spend less on it.
 ATTENTION_LENGTH = 300
 
 
