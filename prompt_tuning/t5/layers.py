@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from prompt_tuning.errors import UserError
 from prompt_tuning.t5 import int8
 from prompt_tuning.t5.config import T5Config
 
@@ -212,9 +213,12 @@ def fused_attention(
 ) -> Array:
     """T5's attention, unscaled and with its bias, by cuDNN on GPUs (bfloat16 only).
 
-    Elsewhere XLA's own composition of the same function computes it.
+    Elsewhere XLA's own composition of the same function computes it. Raises UserError for another
+    type on a GPU.
     """
     gpu = jax.default_backend() == "gpu"
+    if gpu and q_BHUK.dtype != jnp.bfloat16:
+        raise UserError("fused_attention on a GPU computes in bfloat16: set dtype=bfloat16")
     q, k, v = (jnp.swapaxes(x, -3, -2) for x in (q_BHUK, k_BHSK, v_BHSK))
     bias = None if bias is None else bias.astype(q.dtype)
     y_BUHK = jax.nn.dot_product_attention(

@@ -75,11 +75,12 @@ class Population:
         self.table_rows = max((len(m.start.array) for m in members if m.start), default=0)
         kinds, structure = jax.tree.flatten(self.labels)
         self.step = _compiled_step(self.objective, _rateless(self.groups), tuple(kinds), structure)
-        # One length of packed rows for all runs, which suits those with the longest examples.
-        longest = max((member.lengths for member in members), key=np.mean)
-        self.packed_length = packed_length(longest, run.batch_size) if run.packing else None
-        self.at_least = (0, 0)
-        if run.packing:  # the largest of many batches, for all of them: one compiled step
+        self.packed_length, self.at_least = None, (0, 0)
+        if run.packing:
+            # One length of rows for all runs, which suits those with the longest examples; and the
+            # shape of the largest of many batches, for one compiled step.
+            longest = max((member.lengths for member in members), key=np.mean)
+            self.packed_length = packed_length(longest, run.batch_size)
             some = [self.batch(step) for step in range(min(run.steps, SAMPLED))]
             sizes = [(b.ids_BT.shape[1], b.targets_BU.shape[2]) for b in some]
             self.at_least = tuple(np.max(sizes, axis=0).tolist()) if sizes else (0, 0)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.table import embed, virtual_ids
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.layers import few_queries
@@ -118,6 +119,13 @@ def test_fused_attention_gives_the_same_logits_and_gradients(params):
 
     for got, want in zip(run(True), run(False), strict=True):
         np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+
+
+def test_fused_attention_on_a_gpu_says_which_type_it_takes(params, monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    x, ones = jnp.ones((1, 3, 24)), jnp.ones((1, 3), jnp.int32)
+    with pytest.raises(UserError, match="set dtype=bfloat16"):
+        apply(T5(CONFIG, fused=True), params, x, ones, method="encode")
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
