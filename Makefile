@@ -18,7 +18,7 @@ reproduce: install
 	$(BIN)/python experiments/reproduce.py
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

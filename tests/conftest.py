@@ -18,9 +18,11 @@ from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.t5.model import init_params
+from prompt_tuning.t5.runtime import plain_cpu_products
 from prompt_tuning.t5.tokenizer import load_tokenizer
 from prompt_tuning.training.run import Run, UserTask, paper
 
+plain_cpu_products()  # as the command line does: programs that a test starts compute alike
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
