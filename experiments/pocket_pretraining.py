@@ -49,6 +49,8 @@ class Size:
     adaptation_steps: int
     keep: tuple[int, ...]  # steps of adaptation after which the model is kept, too
     ship: tuple[int, ...]  # of these and 0, which ones the package holds beside the last
+    further_steps: int = 0  # of a second round of adaptation, on other batches
+    further_rate: float = 0.0
 
     @property
     def architecture(self) -> T5Config:
@@ -69,7 +71,7 @@ SIZES = {
     "s": Size(32, 2, 16, 64, 8e-3, 2000, 8e-3, 3000, (150, 300, 750, 1500), (0, 300, 1500)),
     "b": Size(64, 2, 16, 128, 5e-3, 2000, 5e-3, 3000, (150, 300, 750, 1500), (0, 300, 1500)),
     "l": Size(128, 3, 32, 256, 3e-3, 2000, 3e-3, 2500, (125, 250, 625, 1250), (0,)),
-    "xl": Size(256, 3, 64, 512, 2.5e-3, 1100, 2.5e-3, 1500, (75, 150, 375, 750), ()),
+    "xl": Size(256, 3, 64, 512, 2.5e-3, 1100, 2.5e-3, 1500, (75, 150, 375, 750), (), 2000, 2e-3),
 }
 
 
@@ -99,7 +101,21 @@ def adaptation(name: str, start: pathlib.Path) -> Pretraining:
         objective="prefix_lm",
         steps=size.adaptation_steps,
         keep_steps=size.keep,
+        save_dtype="bfloat16" if size.further_steps else "float32",
         **_shared(size.adaptation_rate),
+    )
+
+
+def further(name: str, start: pathlib.Path) -> Pretraining:
+    """More of the prefix language model, from the result of `adaptation`."""
+    size = SIZES[name]
+    return Pretraining(
+        name=name,
+        start=str(start),
+        objective="prefix_lm",
+        steps=size.further_steps,
+        seed=1,
+        **_shared(size.further_rate),
     )
 
 
@@ -131,6 +147,8 @@ def train(name: str, out: pathlib.Path, **options: Any) -> dict[str, pathlib.Pat
     start = pretrain(pretraining(name), out, **options)
     adapted = pretrain(adaptation(name, start), out, **options)
     kept = {f"{name}@{n}": adapted.parent / f"step-{n}" for n in SIZES[name].keep}
+    if SIZES[name].further_steps:
+        adapted = pretrain(further(name, adapted), out, **options)
     return {f"{name}@0": start, **kept, name: adapted}
 
 
