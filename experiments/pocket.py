@@ -31,8 +31,8 @@ class Tuned:
 
 # ---- the numbers of the study ---------------------------------------------------------------
 SIZES = {
-    "xs": Tuned(prompt_rate=0.3, prompt_steps=400, model_rate=0.03, model_steps=400),
-    "s": Tuned(prompt_rate=0.3, prompt_steps=400, model_rate=0.01, model_steps=400),
+    "xs": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.03, model_steps=300),
+    "s": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.01, model_steps=300),
     "b": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "l": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "xl": Tuned(prompt_rate=0.3, prompt_steps=160, model_rate=0.003, model_steps=160),
@@ -45,8 +45,8 @@ MORE_TASKS = (  # --setting full
 SEEDS = {"pocket": (0,), "full": (0, 1, 2)}
 LENGTHS = {"pocket": (1, 5, 20, 100), "full": (1, 5, 20, 100, 150)}
 DEFAULT_LENGTH = 20  # of the ablations
-EVALUATIONS = 4  # on dev, of every run of every method
-# Packed rows give the same updates, in two thirds of the time: the texts are of many lengths.
+EVALUATIONS = 3  # on dev, of every run of every method
+# Packing gives the same updates in less time: the texts are of many lengths.
 SHARED = {"batch_size": 16, "max_input_length": 64, "max_target_length": 3, "packing": True}
 # Steps of LM adaptation whose models are shipped beside the full one.
 ADAPTATION = {"xs": (0, 300, 1500), "s": (0, 300, 1500), "b": (0, 300, 1500), "l": (0,)}
@@ -65,7 +65,10 @@ TEXTS = {
     "pocket/mrpc": "do they agree or differ ?",
     "pocket/qqp": "is the question new or repeated ?",
 }
-TEMPLATES = ("{prompt} {input}", "{input} {prompt}")
+TEMPLATES = {
+    "pocket": ("{prompt} {input}",),
+    "full": ("{prompt} {input}", "{input} {prompt}"),
+}
 
 
 def prompt(
@@ -104,9 +107,9 @@ def model(task: str, size: str, seed: int = 0, **changes: Any) -> pt.Run:
     )
 
 
-def designs(task: str, size: str) -> list[pt.Run]:
+def designs(task: str, size: str, setting: str = "full") -> list[pt.Run]:
     """Prompts of words on the frozen model, zero- and few-shot; none is trained."""
-    found = real.designed(TEXTS[task], TEMPLATES)
+    found = real.designed(TEXTS[task], TEMPLATES[setting])
     return [prompt(task, size, steps=0, prompt=config) for config in found]
 
 
@@ -118,7 +121,7 @@ def runs(setting: str = "pocket") -> list[pt.Run]:
     found = []
     for size in reversed(SIZES):  # the longest first: workers end together
         for task in tasks:
-            found += designs(task, size)
+            found += designs(task, size, setting)
             for seed in SEEDS[setting]:
                 found += [prompt(task, size, seed, length=n) for n in LENGTHS[setting]]
                 found.append(model(task, size, seed))
