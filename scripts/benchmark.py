@@ -27,8 +27,9 @@ import jax.numpy as jnp
 import numpy as np
 import tyro
 
+from experiments import pocket
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.rows import encode_inputs, encode_targets, packed_length
+from prompt_tuning.evaluation.rows import encode_inputs, encode_targets
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import FrozenT5, load_t5, pocket_models, save_t5
 from prompt_tuning.t5.model import init_params
@@ -36,8 +37,10 @@ from prompt_tuning.t5.runtime import plain_cpu_products
 from prompt_tuning.t5.tokenizer import MissingTokenizer, Tokenizer
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
-from prompt_tuning.training.batches import example_numbers
+from prompt_tuning.training.batches import Layout, choose_layout, example_numbers
+from prompt_tuning.training.loop import train
 from prompt_tuning.training.plan import Setup, step_flops
+from prompt_tuning.training.population import SAMPLED
 from scripts.benchmark_ours import Ids, Ours
 from scripts.benchmark_peft import Peft
 from scripts.benchmark_report import Row, write
@@ -62,6 +65,7 @@ class Options:
     remat: str = "dots"  # of our step; the fastest on a CPU
     examples: int = 64  # in a round of evaluation
     output: int = 8  # tokens generated
+    run_steps: int = 100  # of whole runs
     threads: int = os.cpu_count() or 1
     populations: tuple[int, ...] = (1, 4, 16)
     out: str = "docs"
@@ -83,6 +87,12 @@ class Texts:
         if cut is not None:
             inputs = [[*(list(ids[:-1]) * cut)[: cut - 1], ids[-1]] for ids in inputs]
         return inputs, [self.targets[n] for n in numbers]
+
+    def layout(self, o: Options, width: int) -> Layout:
+        """What a population of one run would choose."""
+        batches = [zip(*self.batch(step, o.batch), strict=True) for step in range(SAMPLED)]
+        sizes = [[(len(x) + o.length, len(y)) for x, y in batch] for batch in batches]
+        return choose_layout([[batch] for batch in sizes], width)
 
 
 def read_texts(name: str, tokenizer: Tokenizer, limit: int) -> Texts:
@@ -139,9 +149,8 @@ def training(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts])
     for text in [None, *texts]:
         cut = o.input if text is None else None
         text = text or texts[0]
-        lengths = [len(ids) + o.length for ids in text.inputs]
-        packed = None if cut else packed_length(lengths, o.batch)
-        ours = Ours(t5, [prompt], o.remat, packed)
+        layout = None if cut else text.layout(o, t5.config.d_model)
+        ours = Ours(t5, [prompt], o.remat, layout)
         calls = {"ours": steps(ours, text, o.batch, cut)}
         if has_peft():
             peft = Peft(folder, prompt, o.batch)
@@ -240,10 +249,31 @@ def populations(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Text
     seconds = measure(calls, o.rounds)
     name = small.name if small.name != "tiny" else "a tiny T5"
     alone = 1 / seconds[str(o.populations[0])]
-    return printed([
-        Row(f"{R} runs of {name} together, against one after the other", "steps of runs/s",
+    rows = printed([
+        Row(f"{R} runs of {name} together, steps of {batch} x {total} ids", "steps of runs/s",
             R / seconds[str(R)], alone)
         for R in o.populations
+    ])  # fmt: skip
+    return rows + (whole_runs(o) if pocket_models() else [])
+
+
+def whole_runs(o: Options) -> list[Row]:
+    """Runs of the pocket study's smallest model, from start to result, evaluations included."""
+    R, settings = max(o.populations), {"steps": o.run_steps, "eval_every": -(-o.run_steps // 4)}
+    runs = [pocket.prompt("pocket/topic", "xs", seed, **settings) for seed in range(R)]
+    t5 = load_t5(runs[0].model)
+    ways = {"together": [runs], "alone": [[run] for run in runs]}
+    seconds: dict[str, float] = {}
+    for name in ("first", *ways):  # the first compiles
+        groups = [runs, runs[:1]] if name == "first" else ways[name]
+        with tempfile.TemporaryDirectory() as out:
+            began = time.perf_counter()
+            for n, group in enumerate(groups):
+                train(group, pathlib.Path(out, str(n)), t5=t5, quiet=True)
+            seconds[name] = time.perf_counter() - began
+    return printed([
+        Row(f"{R} whole runs of {t5.name} together, {o.run_steps} steps of {runs[0].batch_size}",
+            "runs/s", R / seconds["together"], R / seconds["alone"])
     ])  # fmt: skip
 
 

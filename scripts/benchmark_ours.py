@@ -11,9 +11,9 @@ from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.t5.model import T5
 from prompt_tuning.training import trees
-from prompt_tuning.training.batches import make_batch, stack_batches
+from prompt_tuning.training.batches import Layout, make_batch, stack_batches
 from prompt_tuning.training.optimizer import PAPER, make_optimizer
-from prompt_tuning.training.step import Group, Objective, State, train_step
+from prompt_tuning.training.step import Group, Objective, State, Step
 
 Ids = Sequence[Sequence[int]]
 
@@ -26,9 +26,9 @@ class Ours:
         t5: FrozenT5,
         prompts: Sequence[np.ndarray],
         remat: str = "none",
-        packed_length: int | None = None,
+        layout: Layout | None = None,
     ):
-        self.t5, self.length, self.packed_length = t5, len(prompts[0]), packed_length
+        self.t5, self.length, self.layout = t5, len(prompts[0]), layout
         params = {"model": t5.params, "prompt": {"table": prompts[0]}}
         labels = trees.label_tree(params, "prompt")
         trainable, self.frozen = trees.split(params, labels)
@@ -40,17 +40,13 @@ class Ours:
         objective = Objective(T5(t5.config, dtype=t5.dtype, remat=remat), 0.0, "mean", 1)
         self.rates = [(np.full(R, 0.3, np.float32), np.full(R, 1e-5, np.float32))]
         self.keys = jax.random.split(jax.random.key(0), R)
-        self.compiled = jax.jit(
-            lambda *args: train_step(*args, objective=objective, groups=groups, labels=labels),
-            donate_argnums=0,
-        )
+        self.step = Step(objective, groups, labels)
 
     def train(self, inputs: Ids, targets: Ids) -> float:
         """One step of every run on the same examples; the mean loss before it."""
-        rows, limit = self._rows(inputs), self.packed_length
-        batch = make_batch(rows, targets, packed_length=limit)
+        batch = make_batch(self._rows(inputs), targets, self.layout)
         batch = stack_batches([batch] * len(self.keys))
-        self.state, metrics = self.compiled(self.state, self.frozen, batch, self.keys, self.rates)
+        self.state, metrics = self.step(self.state, self.frozen, batch, self.keys, self.rates)
         return float(metrics["loss"].mean())
 
     def score(self, inputs: Ids, labels: Ids) -> np.ndarray:

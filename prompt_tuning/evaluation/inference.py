@@ -5,9 +5,10 @@ Shape letters: B rows, T encoder length, U target length, E examples in a row, N
 P prompt rows.
 """
 
+import collections
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,13 @@ import numpy as np
 from jax import Array
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.rows import bucket, pack_inputs, packed_length, pad_rows, row_cost
+from prompt_tuning.evaluation.rows import (
+    pack_inputs,
+    packed_length,
+    pad_rows,
+    row_cost,
+    row_lengths,
+)
 from prompt_tuning.prompts.prompt import Prompt, check_base
 from prompt_tuning.prompts.table import embed, prompt_index
 from prompt_tuning.t5.decode import beam_search, greedy, score_packed_targets
@@ -23,8 +30,10 @@ from prompt_tuning.t5.layers import Params
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.t5.model import T5, apply
 
-Numbered = tuple[np.ndarray, np.ndarray, np.ndarray]  # numbers of examples, ids, segments
+Places = collections.Counter[str]
 TOKENS_PER_BATCH = 16_384  # encoder ids in one batch, prompts and padding included
+SHAPES = 4  # row lengths of one call, at most: each is compiled
+FEW = 64  # rows: for fewer, lengths are those that other calls have, too
 
 
 def _encode(
@@ -153,33 +162,37 @@ def _segments(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
     return (np.arange(length)[None, :] < lengths_B1).astype(np.int32)
 
 
-def _batches(rows: Sequence[Sequence[int]], tokens_per_batch: int) -> Iterator[Numbered]:
-    """(row numbers, ids, segments), longest rows first; the last batch of a length is filled up."""
-    order = sorted(range(len(rows)), key=lambda n: -len(rows[n]))
-    start = 0
+class _Part(NamedTuple):
+    """A batch to be: the numbers of the examples in each row, how many rows, of which length."""
+
+    rows: list[list[int]]
+    size: int
+    length: int
+
+    @property
+    def cost(self) -> float:
+        return self.size * row_cost(self.length)
+
+
+def _sorted(lengths: Sequence[int], tokens_per_batch: int) -> list[_Part]:
+    """An example a row, the longest first; the last batch of a length is filled up."""
+    order = sorted(range(len(lengths)), key=lambda n: -lengths[n])
+    sizes = row_lengths(lengths, SHAPES, few=len(lengths) < FEW)
+    parts, start = [], 0
     while start < len(order):
-        length = bucket(len(rows[order[start]]))
+        length = next(size for size in sizes if size >= lengths[order[start]])
         size = _batch_size(length, tokens_per_batch, len(order) - start)
-        numbers = order[start : start + size]
-        chosen = [rows[n] for n in numbers] + [[0]] * (size - len(numbers))
-        yield np.array(numbers), pad_rows(chosen, length), _segments(chosen, length)
+        parts.append(_Part([[n] for n in order[start : start + size]], size, length))
         start += size
+    return parts
 
 
-def _packed_batches(
-    rows: Sequence[Sequence[int]], layout: Sequence[Sequence[int]], length: int, size: int
-) -> Iterator[Numbered]:
-    """(row numbers `[B, E]`, -1 where there is none, ids, segments) of `size` packed rows each."""
-    examples = max(map(len, layout))
-    for start in range(0, len(layout), size):
-        numbers = np.full((size, examples), -1)
-        ids, segments = np.zeros((2, size, length), np.int32)
-        for b, packed in enumerate(layout[start : start + size]):
-            numbers[b, : len(packed)] = packed
-            ends = np.cumsum([len(rows[n]) for n in packed])
-            ids[b, : ends[-1]] = [i for n in packed for i in rows[n]]
-            segments[b, : ends[-1]] = 1 + np.searchsorted(ends, np.arange(ends[-1]), "right")
-        yield numbers, ids, segments
+def _packed(lengths: Sequence[int], tokens_per_batch: int) -> list[_Part]:
+    """Examples that share rows of one length."""
+    length = packed_length(lengths)
+    rows = pack_inputs(lengths, length)
+    size = _batch_size(length, tokens_per_batch, len(rows))
+    return [_Part(rows[n : n + size], size, length) for n in range(0, len(rows), size)]
 
 
 def _batch_size(length: int, tokens_per_batch: int, left: int) -> int:
@@ -192,22 +205,36 @@ def _batch_size(length: int, tokens_per_batch: int, left: int) -> int:
 
 def _run(
     call: Callable[[np.ndarray, np.ndarray], Array],
-    batches: Iterator[Numbered],
-    count: int,
+    rows: Sequence[Sequence[int]],
+    parts: Sequence[_Part],
+    places: Places | None,
 ) -> list[np.ndarray]:
-    """The result of each of `count` rows; the next batch is sent before one is read."""
-    results: list[Any] = [None] * count
-    pending: list[tuple[np.ndarray, Array]] = []
+    """The result of each row, where `call` gives those of a batch as `[B, E, ...]`.
+
+    The next batch is sent before one is read. places: counts `used` ids and `all` there was room
+    for.
+    """
+    results: list[Any] = [None] * len(rows)
+    pending: list[tuple[_Part, Array]] = []
 
     def collect() -> None:
-        numbers, out = pending.pop(0)
+        part, out = pending.pop(0)
         found = np.asarray(out)
-        for place, n in np.ndenumerate(numbers):
-            if n >= 0:
-                results[n] = found[place]
+        for b, numbers in enumerate(part.rows):
+            for e, n in enumerate(numbers):
+                results[n] = found[b, e]
 
-    for numbers, ids, segments in batches:
-        pending.append((numbers, call(ids, segments)))
+    for part in parts:
+        ids, segments = np.zeros((2, part.size, part.length), np.int32)
+        for b, numbers in enumerate(part.rows):
+            at = 0
+            for segment, n in enumerate(numbers, start=1):
+                end = at + len(rows[n])
+                ids[b, at:end], segments[b, at:end] = rows[n], segment
+                at = end
+        if places is not None:
+            places.update(used=int((segments > 0).sum()), all=segments.size)
+        pending.append((part, call(ids, segments)))
         if len(pending) > 1:
             collect()
     while pending:
@@ -224,15 +251,20 @@ def generate_ids(
     beams: int = 1,
     alpha: float = 0.6,
     tokens_per_batch: int = TOKENS_PER_BATCH,
+    places: Places | None = None,
 ) -> list[np.ndarray]:
-    """The ids `[max_length]` generated for each encoder row, padded after EOS."""
+    """The ids `[max_length]` generated for each encoder row, padded after EOS.
+
+    places: counts the encoder's ids, `used`, and `all` with padding.
+    """
     model = T5(t5.config, dtype=t5.dtype)
     prompts = None if prompts_RPD is None else jnp.asarray(prompts_RPD)
 
     def call(ids: np.ndarray, segments: np.ndarray) -> Array:
-        return _generate(model, t5.params, prompts, ids, segments, max_length, beams, alpha)
+        args = (model, t5.params, prompts, ids, segments, max_length, beams, alpha)
+        return _generate(*args)[:, None]
 
-    return _run(call, _batches(rows, tokens_per_batch), len(rows))
+    return _run(call, rows, _sorted([len(row) for row in rows], tokens_per_batch), places)
 
 
 def score_label_ids(
@@ -242,10 +274,12 @@ def score_label_ids(
     *,
     prompts_RPD: Any = None,
     tokens_per_batch: int = TOKENS_PER_BATCH,
+    places: Places | None = None,
 ) -> np.ndarray:
     """Log-likelihoods `[rows, N]` of N label texts (ids with EOS); one encoder pass a row.
 
-    Examples are packed, or stand sorted in rows of their own, whichever costs less.
+    Examples are packed, or stand sorted in rows of their own, whichever costs less. places: counts
+    the encoder's ids, `used`, and `all` with padding.
     """
     if not rows:
         return np.zeros((0, len(labels)), np.float32)
@@ -253,21 +287,11 @@ def score_label_ids(
     targets = pad_rows(labels, max(map(len, labels)))
     prompts = None if prompts_RPD is None else jnp.asarray(prompts_RPD)
     lengths = [len(row) for row in rows]
-    length = packed_length(lengths)
-    layout = pack_inputs(lengths, length)
-    size = _batch_size(length, tokens_per_batch, len(layout))
-    packed = list(_packed_batches(rows, layout, length, size))
-    padded = list(_batches(rows, tokens_per_batch))
-    batches = min(packed, padded, key=lambda some: sum(map(_cost, some)))
-    examples = max(int(segments.max()) for _, _, segments in batches)
+    ways = _sorted(lengths, tokens_per_batch), _packed(lengths, tokens_per_batch)
+    parts = min(ways, key=lambda parts: sum(part.cost for part in parts))
+    examples = max(len(numbers) for part in parts for numbers in part.rows)
 
     def call(ids: np.ndarray, segments: np.ndarray) -> Array:
         return _score(model, t5.params, prompts, ids, segments, targets, examples)
 
-    numbered = ((n.reshape(len(n), -1), ids, segments) for n, ids, segments in batches)
-    return np.stack(_run(call, numbered, len(rows)))
-
-
-def _cost(batch: Numbered) -> float:
-    ids = batch[1]
-    return len(ids) * row_cost(ids.shape[1])
+    return np.stack(_run(call, rows, parts, places))

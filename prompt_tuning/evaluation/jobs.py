@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from prompt_tuning.evaluation.inference import generate_ids, score_label_ids
+from prompt_tuning.evaluation.inference import Places, generate_ids, score_label_ids
 from prompt_tuning.t5.load import FrozenT5
 
 Method = Literal["generate", "score"]
@@ -46,17 +46,29 @@ class Answer(NamedTuple):
 
 
 def run_jobs(
-    t5: FrozenT5, jobs: Sequence[Job], prompts_RPD: Any = None, beams: int = 1
+    t5: FrozenT5,
+    jobs: Sequence[Job],
+    prompts_RPD: Any = None,
+    beams: int = 1,
+    places: Places | None = None,
 ) -> list[list[str]]:
     """The output texts of every job, in order."""
-    answers = answer_jobs(t5, jobs, prompts_RPD, beams)
+    answers = answer_jobs(t5, jobs, prompts_RPD, beams, places)
     return [[answer.text for answer in job] for job in answers]
 
 
 def answer_jobs(
-    t5: FrozenT5, jobs: Sequence[Job], prompts_RPD: Any = None, beams: int = 1
+    t5: FrozenT5,
+    jobs: Sequence[Job],
+    prompts_RPD: Any = None,
+    beams: int = 1,
+    places: Places | None = None,
 ) -> list[list[Answer]]:
-    """The answers of every job, in order; all jobs of one kind go through the same batches."""
+    """The answers of every job, in order; all jobs of one kind go through the same batches.
+
+    places: counts the encoder's ids, `used`, and `all` with padding.
+    """
+    shared: dict[str, Any] = {"prompts_RPD": prompts_RPD, "places": places}
     kinds: dict[tuple[Any, ...], list[int]] = defaultdict(list)
     for n, job in enumerate(jobs):
         kinds[job._shared].append(n)
@@ -65,14 +77,14 @@ def answer_jobs(
         job = jobs[numbers[0]]
         rows = [row for n in numbers for row in jobs[n].rows]
         if job.evaluation == "score":
-            scores = score_label_ids(t5, rows, job.label_ids, prompts_RPD=prompts_RPD)
+            scores = score_label_ids(t5, rows, job.label_ids, **shared)
             best = np.argmax(scores, axis=1)
             found = [
                 Answer(job.labels[b], tuple(row.tolist()))
                 for b, row in zip(best, scores, strict=True)
             ]
         else:
-            ids = generate_ids(t5, rows, job.max_length, prompts_RPD=prompts_RPD, beams=beams)
+            ids = generate_ids(t5, rows, job.max_length, beams=beams, **shared)
             starts = [jobs[n].start for n in numbers for _ in jobs[n].rows]
             texts = [_without(row.tolist(), start) for row, start in zip(ids, starts, strict=True)]
             found = [Answer(t5.tokenizer.decode(text)) for text in texts]

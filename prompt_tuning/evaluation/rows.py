@@ -148,6 +148,40 @@ def packed_length(lengths: Sequence[int], group: int = 32) -> int:
     return min(range(longest, 4 * longest + 1, max(32, longest // 256 * 32)), key=total)
 
 
+def row_lengths(
+    lengths: Sequence[int], count: int, saving: float = 0.1, few: bool = False
+) -> list[int]:
+    """At most `count` lengths, ascending, that rows of these lengths are padded to at least cost.
+
+    saving: the share of the cost that one length more has to save, since each is compiled.
+    few: take them from `BUCKETS`, which other calls have, too; otherwise from multiples of 16 (of
+    8 up to 64).
+    """
+    sizes = sorted({bucket(n) if few else _rounded(n) for n in lengths})
+    ends = np.searchsorted(np.sort(lengths), sizes, "right").tolist()  # rows up to each size
+
+    def cost(first: int, last: int) -> float:
+        """Of the rows longer than size `first` - 1 and up to size `last`, padded to that."""
+        return (ends[last] - (ends[first - 1] if first else 0)) * row_cost(sizes[last])
+
+    best = [(cost(0, last), [sizes[last]]) for last in range(len(sizes))]  # up to each size
+    chosen = best[-1]
+    for _ in range(count - 1):
+        best = [
+            min([(best[m][0] + cost(m + 1, n), [*best[m][1], sizes[n]]) for m in range(n)]
+                or [best[n]])
+            for n in range(len(sizes))
+        ]  # fmt: skip
+        if best[-1][0] < (1 - saving) ** (len(best[-1][1]) - len(chosen[1])) * chosen[0]:
+            chosen = best[-1]
+    return chosen[1]
+
+
+def _rounded(length: int) -> int:
+    step = 16 if length > 64 else 8
+    return -(-length // step) * step
+
+
 def row_cost(length: int) -> float:
     """What a row of so many ids costs: every id attends to a whole row."""
     return length * (1 + length / ATTENTION_LENGTH)

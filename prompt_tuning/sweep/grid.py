@@ -264,14 +264,16 @@ _SHORT = 128  # inputs up to here are padded to one another's length at little c
 def populations(runs: Sequence[Run], sizes: Sizes = BY_MODEL) -> list[tuple[Run, ...]]:
     """The runs in groups that train as one program; a pure function of the runs.
 
-    Rows are padded to the longest of the population, so prompts of up to 31 rows share one, and
-    longer ones those of the same power of two; tasks share one where inputs are short.
+    Runs whose rows mix (`Run.mixes`) share one whatever their lengths. Others are padded to the
+    longest of the population, so prompts of up to 31 rows share one, and longer ones those of the
+    same power of two; tasks share one where inputs are short.
     """
     groups: dict[Any, list[Run]] = {}
     for run in distinct(runs):
         rows = (run.prompt.length or 0) if run.method == "prompt" else 0
         task = "" if run.max_input_length <= _SHORT else run.task
-        key = (population_key(run), max(rows.bit_length(), 5), run.max_input_length, task)
+        alike = max(rows.bit_length(), 5), run.max_input_length, task
+        key = (population_key(run), None if run.mixes else alike)
         groups.setdefault(key, []).append(run)
     split = []
     for group in groups.values():

@@ -3,13 +3,29 @@
 Shape letters: B rows, T encoder length, U decoder length; R runs lead when batches are stacked.
 """
 
+import bisect
 import concurrent.futures
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
-from prompt_tuning.evaluation.rows import bucket, pack
+from prompt_tuning.evaluation.rows import (
+    bucket,
+    pack,
+    packed_length,
+    row_cost,
+    row_lengths,
+)
+
+Sizes = Sequence[tuple[int, int]]  # input and target ids of the examples of a batch
+# What a part costs beside its rows, in ids times d_model: T5 1.1 small and the pocket family on two
+# CPU cores; an accelerator's is an estimate.
+PART_COST = 60_000
+ACCELERATOR_PART_COST = 4_000_000
+SHAPES = 6  # row lengths of the parts of batches, at most: each is compiled
 
 
 class Batch(NamedTuple):
@@ -20,14 +36,30 @@ class Batch(NamedTuple):
     decoder_ids_BU: Any
     targets_BU: Any
     target_segments_BU: Any
+    runs_BU: Any = None  # the run of each target, where rows are of several; then no R leads
 
-    def fill(self) -> dict[str, np.ndarray]:
-        """Of a stack `[R, B, ...]`: each run's `tokens` (with prompts and targets), and `padding`,
-        the share of the encoder's ids that are none.
-        """
-        inputs_R = (self.segments_BT > 0).sum((1, 2))
-        tokens_R = inputs_R + (self.target_segments_BU > 0).sum((1, 2))
-        return {"tokens": tokens_R, "padding": 1 - inputs_R / self.segments_BT[0].size}
+
+Parts = tuple[Batch, ...]  # of one batch, each with its own shape
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the examples of every batch lie in rows, so that few shapes are compiled.
+
+    Packed: one part, whose rows hold several examples. Otherwise each example has its row, the
+    batch is sorted by length and cut into parts, and a part is padded to the next of `lengths`.
+    """
+
+    rows: int  # of a part
+    lengths: tuple[int, ...]  # of rows, ascending
+    targets: int  # decoder ids of a row, if no batch needs more
+    packed: bool = False
+
+
+def padding(parts: Parts) -> float:
+    """The share of the encoder's ids that are none."""
+    used = sum(int((part.segments_BT > 0).sum()) for part in parts)
+    return 1 - used / sum(part.segments_BT.size for part in parts)
 
 
 def example_numbers(seed: int, step: int, batch_size: int, count: int) -> list[int]:
@@ -45,30 +77,86 @@ def permutation(seed: int, epoch: int, count: int) -> np.ndarray:
 def make_batch(
     inputs: Sequence[Sequence[int]],
     targets: Sequence[Sequence[int]],
+    layout: Layout | None = None,
     *,
-    packed_length: int | None = None,
-    at_least: tuple[int, int] = (0, 0),
+    runs: Sequence[int] | None = None,
     start_id: int = 0,
     pad_id: int = 0,
-) -> Batch:
-    """Encoder rows (prompts in place) and targets (EOS included) as one batch of bucketed shape.
+) -> Parts:
+    """Encoder rows (prompts in place) and targets (EOS included) as the parts of a batch.
 
-    packed_length: pack the examples into rows of this many ids (or the longest example's).
-    at_least: B and U, so that batches of one shape can be asked for.
+    Without a layout: one part of bucketed shape, in order. With one: its shapes, but for a batch
+    that needs longer or more rows. runs: of each example, where they are of several.
     """
-    if packed_length is None:
-        layout = [[n] for n in range(len(inputs))]
+    ids = {"start_id": start_id, "pad_id": pad_id}
+    sizes = [(len(i), len(t)) for i, t in zip(inputs, targets, strict=True)]
+    order: Sequence[int] = range(len(sizes))
+    if layout is None:
+        layout = Layout(len(sizes), (), 0)
+    elif not layout.packed:
+        order = sorted(order, key=lambda n: -sizes[n][0])
+    if layout.packed:
+        chosen = [_packed(sizes, layout.lengths[0])]
     else:
-        sizes = [(len(i), len(t)) for i, t in zip(inputs, targets, strict=True)]
-        limit = max(packed_length, *(i for i, _ in sizes))
-        even_share = sum(t for _, t in sizes) / -(-sum(i for i, _ in sizes) // limit)
-        layout = pack(sizes, (limit, max(int(2 * even_share), *(t for _, t in sizes))))
-    B = len(layout) if packed_length is None else -(-len(layout) // 2) * 2
-    longest = max(sum(len(inputs[n]) for n in row) for row in layout)
-    T = bucket(longest) if packed_length is None else max(packed_length, longest)
-    U = bucket(max(sum(len(targets[n]) for n in row) for row in layout))
-    shape = (max(B, at_least[0]), T, max(U, at_least[1]))
-    return fill_batch(inputs, targets, layout, shape, start_id=start_id, pad_id=pad_id)
+        starts = range(0, len(order), layout.rows)
+        chosen = [[[n] for n in order[at : at + layout.rows]] for at in starts]
+    parts = []
+    for rows in chosen:
+        longest = max(sum(sizes[n][0] for n in row) for row in rows)
+        most = max(sum(sizes[n][1] for n in row) for row in rows)
+        T = next((length for length in layout.lengths if length >= longest), bucket(longest))
+        shape = (max(layout.rows, len(rows)), T, max(layout.targets, bucket(most)))
+        parts.append(fill_batch(inputs, targets, rows, shape, runs=runs, **ids))
+    return tuple(parts)
+
+
+def choose_layout(
+    steps: Sequence[Sequence[Sizes]], width: int, multiple: int = 1, packed: bool = True
+) -> Layout:
+    """The layout of least cost for batches like these: for each step, those of all runs.
+
+    width: d_model. multiple: the rows of a part are one of it, as devices that share them need.
+    packed: whether examples may share a row.
+    """
+    R, B = len(steps[0]), len(steps[0][0])
+    targets = max(t for runs in steps for sizes in runs for _, t in sizes)
+    # Of each step: its lengths from the longest, over all runs, for these are padded alike.
+    bounds = [
+        np.max([sorted((i for i, _ in sizes), reverse=True) for sizes in runs], axis=0).tolist()
+        for runs in steps
+    ]
+    part_cost = PART_COST if jax.default_backend() == "cpu" else ACCELERATOR_PART_COST
+    found = []
+    for rows in range(1, B + 1):
+        if B % rows or (rows % multiple and rows < B):
+            continue
+        longest = [bound[n] for bound in bounds for n in range(0, B, rows)]
+        lengths = row_lengths(longest, SHAPES, saving=0.05)
+        padded = [lengths[bisect.bisect_left(lengths, n)] for n in longest]
+        cost = R * rows * width * sum(map(row_cost, padded)) + part_cost * len(longest)
+        found.append((cost / len(steps), Layout(rows, tuple(lengths), bucket(targets))))
+
+    if not packed:
+        return min(found, key=lambda pair: pair[0])[1]
+    fullest = sorted(
+        (sizes for runs in steps for sizes in runs), key=lambda s: -sum(i for i, _ in s)
+    )
+    inputs = [max(map(max, bounds)), *(i for sizes in fullest[:8] for i, _ in sizes)]
+    T = packed_length(inputs, B)
+    packings = [(sizes, _packed(sizes, T)) for sizes in fullest]
+    step = max(2, multiple)
+    rows = -(-max(len(packing) for _, packing in packings) // step) * step
+    U = bucket(max(sum(sizes[n][1] for n in row) for sizes, rows in packings for row in rows))
+    cost = R * rows * width * row_cost(T) + part_cost
+    found.append((cost, Layout(rows, (T,), U, packed=True)))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _packed(sizes: Sizes, length: int) -> list[list[int]]:
+    """Examples that share rows of `length` ids, their targets spread evenly."""
+    limit = max(length, *(i for i, _ in sizes))
+    even_share = sum(t for _, t in sizes) / -(-sum(i for i, _ in sizes) // limit)
+    return pack(sizes, (limit, max(int(2 * even_share), *(t for _, t in sizes))))
 
 
 def fill_batch(
@@ -77,6 +165,7 @@ def fill_batch(
     layout: Sequence[Sequence[int]],
     shape: tuple[int, int, int],
     *,
+    runs: Sequence[int] | None = None,
     start_id: int = 0,
     pad_id: int = 0,
 ) -> Batch:
@@ -85,6 +174,7 @@ def fill_batch(
     ids, segments = np.full((B, T), pad_id, np.int32), np.zeros((B, T), np.int32)
     labels, label_segments = np.full((B, U), pad_id, np.int32), np.zeros((B, U), np.int32)
     decoder_ids = np.full((B, U), start_id, np.int32)
+    runs_BU = np.zeros((B, U), np.int32)
     for b, row in enumerate(layout):
         t = u = 0
         for segment, n in enumerate(row, start=1):
@@ -92,13 +182,14 @@ def fill_batch(
             ids[b, t : t + len(x)], segments[b, t : t + len(x)] = x, segment
             labels[b, u : u + len(y)], label_segments[b, u : u + len(y)] = y, segment
             decoder_ids[b, u : u + len(y)] = [start_id, *y[:-1]]
+            runs_BU[b, u : u + len(y)] = runs[n] if runs else 0
             t, u = t + len(x), u + len(y)
-    return Batch(ids, segments, decoder_ids, labels, label_segments)
+    return Batch(ids, segments, decoder_ids, labels, label_segments, runs_BU if runs else None)
 
 
-def stack_batches(batches: Sequence[Batch], pad_id: int = 0, start_id: int = 0) -> Batch:
-    """The batches of several runs as one `[R, B, ...]` batch, padded to their largest shape."""
-    fill = Batch(pad_id, 0, start_id, pad_id, 0)
+def stack_batches(batches: Sequence[Parts], pad_id: int = 0, start_id: int = 0) -> Parts:
+    """The batches of several runs, part by part, as `[R, B, ...]`, padded to the largest shape."""
+    values = (pad_id, 0, start_id, pad_id, 0)  # runs_BU is for batches of no stack
 
     def join(arrays: Sequence[np.ndarray], value: int) -> np.ndarray:
         shape = tuple(max(sizes) for sizes in zip(*(a.shape for a in arrays), strict=True))
@@ -107,8 +198,10 @@ def stack_batches(batches: Sequence[Batch], pad_id: int = 0, start_id: int = 0) 
             out[r, : array.shape[0], : array.shape[1]] = array
         return out
 
-    fields = zip(*batches, strict=True)
-    return Batch(*(join(field, value) for field, value in zip(fields, fill, strict=True)))
+    return tuple(
+        Batch(*(join([batch[n] for batch in part], value) for n, value in enumerate(values)))
+        for part in zip(*batches, strict=True)
+    )
 
 
 def ahead(make: Callable[[int], Any], steps: range) -> Iterator[tuple[int, Any]]:

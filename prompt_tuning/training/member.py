@@ -121,11 +121,10 @@ class Member:
             return self.mixed[step * size : (step + 1) * size].tolist()
         return example_numbers(self.run.seed, step, size, len(self.train.rows))
 
-    @property
-    def lengths(self) -> list[int]:
-        """Encoder ids of each training example, its prompt included."""
+    def sizes(self, n: int) -> tuple[int, int]:
+        """Encoder ids, with the prompt, and target ids of a training example."""
         rows = 0 if self.start is None else len(self.start.array)
-        return [len(row.ids) + rows for row in self.train.rows]
+        return len(self.train.rows[n].ids) + rows, len(self.train.targets[n])
 
     def job(self, virtual: Sequence[int]) -> Job:
         """The dev split, with the prompt's ids in place, as it is to be answered."""
@@ -145,12 +144,17 @@ class Member:
         model = jax.tree.map(lambda x: np.asarray(x, np.float32), self.t5.params)
         return {"model": model}
 
-    def record(self, step: int, scores: Scores, predictions: list[str], trainable: Any) -> None:
-        """Log an evaluation; if it is the best so far, keep its prompt and its predictions."""
+    def record(
+        self, step: int, scores: Scores, predictions: list[str], trainable: Any, padding: float
+    ) -> None:
+        """Log an evaluation; if it is the best so far, keep its prompt and its predictions.
+
+        padding: the share of the encoder's ids in the batches of its population.
+        """
         if not math.isfinite(scores.primary):
             raise UserError(f"{self.run.id}: the dev score at step {step} is {scores.primary}")
         row = {"step": step, "kind": "eval", "score": scores.primary, "invalid": scores.invalid}
-        append_jsonl(self.metrics_path, {**row, **scores.metrics})
+        append_jsonl(self.metrics_path, {**row, **scores.metrics, "padding": padding})
         progress = self.progress
         if progress.best is not None and scores.primary <= progress.best:
             progress.since_best += 1

@@ -15,15 +15,15 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.evaluation.inference import Places
 from prompt_tuning.evaluation.jobs import run_jobs
-from prompt_tuning.evaluation.rows import packed_length
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 from prompt_tuning.t5.load import FrozenT5
 from prompt_tuning.t5.model import T5
 from prompt_tuning.t5.sharding import shard_params, shard_rows
 from prompt_tuning.training import checkpoint, trees
-from prompt_tuning.training.batches import Batch, make_batch, stack_batches
+from prompt_tuning.training.batches import Parts, choose_layout, make_batch, padding, stack_batches
 from prompt_tuning.training.member import Member, Progress
 from prompt_tuning.training.optimizer import make_optimizer
 from prompt_tuning.training.records import (
@@ -31,12 +31,12 @@ from prompt_tuning.training.records import (
     append_jsonl,
     truncate_metrics,
 )
-from prompt_tuning.training.step import Group, Objective, State, train_step
+from prompt_tuning.training.step import Group, Objective, State, Step
 from prompt_tuning.training.stop import StopRequest
 
 log = logging.getLogger(__name__)
 
-SAMPLED = 64  # steps whose batches say how large a packed batch is
+SAMPLED = 64  # steps whose batches say how packed batches are laid out
 FAILED = "failed.json"  # in the directory of a run whose loss was not finite: the step
 
 
@@ -75,15 +75,20 @@ class Population:
         self.table_rows = max((len(m.start.array) for m in members if m.start), default=0)
         kinds, structure = jax.tree.flatten(self.labels)
         self.step = _compiled_step(self.objective, _rateless(self.groups), tuple(kinds), structure)
-        self.packed_length, self.at_least = None, (0, 0)
-        if run.packing:
-            # One length of rows for all runs, which suits those with the longest examples; and the
-            # shape of the largest of many batches, for one compiled step.
-            longest = max((member.lengths for member in members), key=np.mean)
-            self.packed_length = packed_length(longest, run.batch_size)
-            some = [self.batch(step) for step in range(min(run.steps, SAMPLED))]
-            sizes = [(b.ids_BT.shape[1], b.targets_BU.shape[2]) for b in some]
-            self.at_least = tuple(np.max(sizes, axis=0).tolist()) if sizes else (0, 0)
+        self.layout = None
+        self.mixed = run.mixes and len(members) > 1
+        if run.packing and run.steps:
+            # One for all runs, from many batches: few compiled shapes.
+            some = [
+                [[member.sizes(n) for n in member.examples(step)] for member in members]
+                for step in range(min(run.steps, SAMPLED))
+            ]
+            if self.mixed:
+                some = [[[size for sizes in runs for size in sizes]] for runs in some]
+            # Rows of one run only: what is not finite in it spreads over a row.
+            self.layout = choose_layout(
+                some, t5.config.d_model, mesh.shape["data"], packed=not self.mixed
+            )
         self.keys = jnp.stack([jax.random.key(member.run.seed) for member in members])
         self.pending: list[tuple[int, Any]] = []  # steps whose metrics are still on the device
         self.window: list[dict[str, list[float]]] = []  # of the steps since the last log line
@@ -107,10 +112,10 @@ class Population:
             for step in range(start, run.steps):
                 if not any(member.active for member in self.members):
                     break
-                batch, keys = self.batch(step), fold(self.keys, step)
-                rows = shard_rows(batch, self.mesh, axis=1)
+                (batch, facts), keys = self.batch(step), fold(self.keys, step)
+                rows = shard_rows(batch, self.mesh, axis=0 if self.mixed else 1)
                 self.state, metrics = self.step(self.state, self.frozen, rows, keys, self.rates)
-                self.pending.append((step + 1, {**metrics, **batch.fill()}))
+                self.pending.append((step + 1, {**metrics, **facts}))
                 self.timed += 1
                 self.read_metrics(keep=1)
                 done = step + 1
@@ -147,25 +152,25 @@ class Population:
             jax.device_put(optimizer, whole),
         )
 
-    def batch(self, step: int) -> Batch:
-        """The batches of all runs at a step, `[R, B, ...]`."""
-        cfg, batches = self.t5.config, []
-        for member in self.members:
+    def batch(self, step: int) -> tuple[Parts, dict[str, np.ndarray]]:
+        """All runs' batches of a step in parts, `[R, B, ...]`, or `[B, ...]` if mixed; and of each
+        run `tokens` (prompts and targets included), and `padding`, the share of all runs' inputs.
+        """
+        ids = {"start_id": self.t5.config.decoder_start_id, "pad_id": self.t5.config.pad_id}
+        pairs = []
+        for r, member in enumerate(self.members):
             numbers = member.examples(step)
-            virtual = self.virtual(member)
+            virtual = self.virtual(member, r if self.mixed else 0)
             inputs = [member.train.rows[n].with_prompt(virtual) for n in numbers]
-            targets = [member.train.targets[n] for n in numbers]
-            batches.append(
-                make_batch(
-                    inputs,
-                    targets,
-                    packed_length=self.packed_length,
-                    at_least=self.at_least,
-                    start_id=cfg.decoder_start_id,
-                    pad_id=cfg.pad_id,
-                )
-            )
-        return stack_batches(batches, cfg.pad_id, cfg.decoder_start_id)
+            pairs.append((inputs, [member.train.targets[n] for n in numbers]))
+        if self.mixed:
+            inputs, targets = ([x for pair in pairs for x in pair[side]] for side in (0, 1))
+            runs = [r for r, (own, _) in enumerate(pairs) for _ in own]
+            parts = make_batch(inputs, targets, self.layout, runs=runs, **ids)
+        else:
+            parts = stack_batches([make_batch(*pair, self.layout, **ids) for pair in pairs], **ids)
+        tokens = np.array([sum(len(x) for side in pair for x in side) for pair in pairs])
+        return parts, {"tokens": tokens, "padding": np.full(len(pairs), padding(parts))}
 
     def virtual(self, member: Member, prompt: int = 0) -> list[int]:
         """The ids of a member's prompt as number `prompt` of a table."""
@@ -212,20 +217,22 @@ class Population:
     def evaluate(self, step: int) -> None:
         """Score every active run on its dev split; prompts share batches, models cannot."""
         active = [(member, tree) for member, tree in self.trainables() if member.active]
+        places = Places()
         if self.run.method == "model":
             outputs = []
             for member, tree in active:
                 weights = jax.tree.map(lambda x: x.astype(self.t5.dtype), tree["model"])
                 tuned = dataclasses.replace(self.t5, params=weights)
-                outputs += run_jobs(tuned, [member.job(())])
+                outputs += run_jobs(tuned, [member.job(())], places=places)
         else:
             tables = [np.asarray(tree["prompt"]["table"]) for _, tree in active]
             table = stack_prompts(tables, self.table_rows)
             jobs = [member.job(self.virtual(member, n)) for n, (member, _) in enumerate(active)]
-            outputs = run_jobs(self.t5, jobs, table)
+            outputs = run_jobs(self.t5, jobs, table, places=places)
+        padding = 1 - places["used"] / max(places["all"], 1)
         for (member, tree), texts in zip(active, outputs, strict=True):
             scores = member.task.score(member.dev.examples, texts)
-            member.record(step, scores, texts, tree)
+            member.record(step, scores, texts, tree, padding)
         best = [m.progress.best for m in self.members if m.progress.best is not None]
         self.facts["best score"] = float(np.mean(best))
 
@@ -332,11 +339,10 @@ class Population:
 @functools.lru_cache(maxsize=16)
 def _compiled_step(
     objective: Objective, groups: tuple[Group, ...], kinds: tuple[str, ...], structure: Any
-) -> Any:
+) -> Step:
     """The jitted step: populations that differ in data, seeds and rates only share its program."""
     labels = jax.tree.unflatten(structure, kinds)
-    step = functools.partial(train_step, objective=objective, groups=groups, labels=labels)
-    return jax.jit(step, donate_argnums=0)
+    return Step(objective, groups, labels)
 
 
 def _rateless(groups: Sequence[Group]) -> tuple[Group, ...]:

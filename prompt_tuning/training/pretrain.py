@@ -199,7 +199,7 @@ class Pretrainer:
             self.config, self.t5.config, self.corpus, self.sentinels, self.config.seed, step
         )
         tokens = int((made.segments_BT > 0).sum() + (made.target_segments_BU > 0).sum())
-        return Batch(*(x[None] for x in made)), tokens
+        return jax.tree.map(lambda x: x[None], made), tokens
 
     def read_metrics(self, keep: int = 0) -> None:
         """Fetch the metrics of finished steps; a loss that is not finite ends the run."""

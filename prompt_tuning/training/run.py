@@ -58,7 +58,7 @@ class Run:
     steps: int = 30_000  # paper section 3; 0: evaluate the initial prompt (or model), train nothing
     batch_size: int = 32  # paper section 3; the released default is 128
     micro_batches: int = 1  # equal parts of a batch, for memory; without dropout the same update
-    packing: bool = False  # examples share rows, each with its prompt; update as micro_batches
+    packing: bool = False  # little padding: parts of one length, or shared rows; the same update
     dropout: float = 0.0  # the paper names none; the released configuration has 0.1
     z_loss: float = 0.0  # the released code: 1e-4 * log(Z) ** 2
     loss: Literal["mean", "sum"] = "mean"  # over the batch's target tokens; the released code sums
@@ -118,6 +118,13 @@ class Run:
         what = f"p{self.prompt.length or self.prompt.init}" if self.method == "prompt" else "model"
         name = f"{self.model.rstrip('/').split('/')[-1]}-{self.task}-{what}-s{self.seed}"
         return re.sub(r"[^A-Za-z0-9._-]+", "-", name) + f"-{digest}"
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its rows may share the parts of a batch with those of other runs, sorted by
+        length: nothing but the prompt is its own.
+        """
+        return self.packing and self.method == "prompt" and self.dropout == 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

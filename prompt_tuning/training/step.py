@@ -7,18 +7,20 @@ Shape letters: R runs, B rows, T encoder length, U decoder length, V vocabulary,
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax import Array
 
 from prompt_tuning.prompts.table import embed
 from prompt_tuning.t5.model import T5, apply
 from prompt_tuning.training import trees
-from prompt_tuning.training.batches import Batch
+from prompt_tuning.training.batches import Batch, Parts
 from prompt_tuning.training.optimizer import OptimizerConfig, make_optimizer
 
 Metrics = dict[str, Array]
@@ -52,29 +54,56 @@ class Objective:
     micro_batches: int
 
 
-def run_loss(
-    trainable: Any, frozen: Any, batch: Batch, key: Array, objective: Objective
+def token_losses(
+    weights: Any, prompts_RPD: Any, batch: Batch, key: Array | None, objective: Objective
 ) -> tuple[Array, Metrics]:
-    """Summed cross-entropy (with z-loss) of one run's rows, and its sums. Softmax in float32."""
-    params = trees.merge(trainable, frozen)
-    model, weights = objective.model, params["model"]
-    prompts = params["prompt"]["table"][None] if "prompt" in params else None
-    x_BTD = embed(weights["token_embedder"]["embedding"], prompts, batch.ids_BT)
+    """Cross-entropy with z-loss of every target token, and what metrics sum: all `[B, U]`, 0 at
+    padding. Softmax in float32.
+    """
+    x_BTD = embed(weights["token_embedder"]["embedding"], prompts_RPD, batch.ids_BT)
     args = (batch.segments_BT, batch.decoder_ids_BU, batch.target_segments_BU)
-    logits_BUV = apply(model, weights, x_BTD, *args, dropout_key=key)
+    logits_BUV = apply(objective.model, weights, x_BTD, *args, dropout_key=key)
     log_z_BU = jax.nn.logsumexp(logits_BUV, axis=-1)
     at = batch.targets_BU[:, :, None]
     nll_BU = log_z_BU - jnp.take_along_axis(logits_BUV, at, axis=-1)[:, :, 0]
     real_BU = batch.target_segments_BU > 0
     correct_BU = jnp.argmax(logits_BUV, axis=-1) == batch.targets_BU
-    nll = jnp.where(real_BU, nll_BU, 0.0).sum()
-    z = jnp.where(real_BU, log_z_BU**2, 0.0).sum() * objective.z_loss
+    nll_BU = jnp.where(real_BU, nll_BU, 0.0)
     sums = {
-        "nll": nll,
-        "correct": (real_BU & correct_BU).sum().astype(jnp.float32),
-        "tokens": real_BU.sum().astype(jnp.float32),
+        "nll": nll_BU,
+        "correct": (real_BU & correct_BU).astype(jnp.float32),
+        "tokens": real_BU.astype(jnp.float32),
     }
-    return nll + z, sums
+    return nll_BU + jnp.where(real_BU, log_z_BU**2, 0.0) * objective.z_loss, sums
+
+
+def run_loss(
+    trainable: Any, frozen: Any, batch: Batch, key: Array, objective: Objective
+) -> tuple[Array, Metrics]:
+    """Summed loss of one run's rows, and its sums."""
+    params = trees.merge(trainable, frozen)
+    prompts = params["prompt"]["table"][None] if "prompt" in params else None
+    losses, sums = token_losses(params["model"], prompts, batch, key, objective)
+    return losses.sum(), {name: value.sum() for name, value in sums.items()}
+
+
+def mixed_loss(
+    trainable: list[Any],
+    frozen: Any,
+    batch: Batch,
+    keys: Array,
+    scales: Array,
+    objective: Objective,
+    members: tuple[tuple[int, ...], ...],
+) -> tuple[Array, Metrics]:
+    """As `population_loss`, of rows `[B, ...]` that hold examples of all runs (`runs_BU`) in any
+    order. For prompt tuning without dropout; a row's ids name the prompt of its run.
+    """
+    prompts_RPD = trees.assemble(trainable, members)["prompt"]["table"]
+    losses_BU, sums = token_losses(frozen["model"], prompts_RPD, batch, None, objective)
+    runs, count = batch.runs_BU.reshape(-1), len(prompts_RPD)
+    sums_R = {name: jax.ops.segment_sum(x.reshape(-1), runs, count) for name, x in sums.items()}
+    return (losses_BU * scales[batch.runs_BU]).sum(), sums_R
 
 
 def population_loss(
@@ -95,6 +124,71 @@ def population_loss(
     return (losses_R * scales).sum(), sums_R
 
 
+def gradient(
+    trainable: list[Any],
+    frozen: Any,
+    batch: Batch,
+    keys: Array,
+    scales: Array,
+    *,
+    objective: Objective,
+    members: tuple[tuple[int, ...], ...],
+) -> tuple[list[Any], Metrics]:
+    """Gradients of every run's scaled loss, and the sums behind its metrics, `[R]`."""
+
+    def one(part: Batch, keys: Array) -> tuple[list[Any], Metrics]:
+        loss = population_loss if part.runs_BU is None else mixed_loss
+        args = (trainable, frozen, part, keys, scales, objective, members)
+        (_, sums), grads = jax.value_and_grad(loss, has_aux=True)(*args)
+        return grads, sums
+
+    if objective.micro_batches == 1:
+        return one(batch, keys)
+    n = objective.micro_batches
+    parts = jax.tree.map(lambda x: _cut(x, n), batch)
+    part_keys = jax.vmap(lambda key: jax.random.split(key, n), out_axes=1)(keys)
+    first = jax.tree.map(lambda x: x[0], (parts, part_keys))
+    zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(one, *first))
+
+    def accumulate(total: Any, part: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, one(*part)), None
+
+    return jax.lax.scan(accumulate, zeros, (parts, part_keys))[0]
+
+
+def update(
+    state: State,
+    grads: list[Any],
+    sums: Metrics,
+    rates: list[tuple[Array, Array]],
+    *,
+    groups: tuple[Group, ...],
+    labels: Any,
+) -> tuple[State, Metrics]:
+    """Every run's own update from its gradient. Metrics `[R]` are of the parameters before it."""
+    trainable, optimizer, update_rms = [], [], []
+    for g, group in enumerate(groups):
+
+        def one(grad: Any, opt: Any, params: Any, rate: Array, decay: Array, config: Any):
+            tx = make_optimizer(config, labels, rate, decay)
+            updates, opt = tx.update(grad, opt, params)
+            return optax.apply_updates(params, updates), opt, _rms(updates)
+
+        own = functools.partial(one, config=group.optimizer)
+        result = jax.vmap(own)(grads[g], state.optimizer[g], state.trainable[g], *rates[g])
+        for out, value in zip((trainable, optimizer, update_rms), result, strict=True):
+            out.append(value)
+    order = jnp.argsort(jnp.asarray([run for group in groups for run in group.members]))
+    norms = jnp.concatenate([jax.vmap(_row_norm)(tree) for tree in state.trainable])
+    metrics = {
+        "loss": sums["nll"] / jnp.maximum(sums["tokens"], 1.0),
+        "accuracy": sums["correct"] / jnp.maximum(sums["tokens"], 1.0),
+        "norm": norms[order],
+        "update_rms": jnp.concatenate(update_rms)[order],
+    }
+    return State(state.step + 1, trainable, optimizer), metrics
+
+
 def train_step(
     state: State,
     frozen: Any,
@@ -106,57 +200,73 @@ def train_step(
     groups: tuple[Group, ...],
     labels: Any,
 ) -> tuple[State, Metrics]:
-    """One update of every run. Metrics `[R]` are of the parameters before it.
+    """One update of every run.
 
     batch: leaves `[R, B, ...]`; keys: one for each run; rates: learning rates and weight decays of
     each group. Jit with `state` donated; `frozen` is never donated and never in the state.
     """
-    members = tuple(group.members for group in groups)
-    tokens_R = (batch.target_segments_BU > 0).sum((1, 2)).astype(jnp.float32)
-    mean = objective.loss == "mean"
-    scales_R = 1.0 / jnp.maximum(tokens_R, 1.0) if mean else jnp.ones_like(tokens_R)
+    members, scales_R = _members(groups), _scales((batch,), len(keys), objective)
+    args = (state.trainable, frozen, batch, keys, scales_R)
+    grads, sums = gradient(*args, objective=objective, members=members)
+    return update(state, grads, sums, rates, groups=groups, labels=labels)
 
-    def gradient(part: Batch, keys: Array) -> tuple[list[Any], Metrics]:
-        args = (state.trainable, frozen, part, keys, scales_R, objective, members)
-        (_, sums), grads = jax.value_and_grad(population_loss, has_aux=True)(*args)
-        return grads, sums
 
-    if objective.micro_batches == 1:
-        grads, sums = gradient(batch, keys)
-    else:
-        n = objective.micro_batches
-        parts = Batch(*(_cut(x, n) for x in batch))
-        part_keys = jax.vmap(lambda key: jax.random.split(key, n), out_axes=1)(keys)
-        first = jax.tree.map(lambda x: x[0], (parts, part_keys))
-        zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(gradient, *first))
+class Step:
+    """`train_step` compiled, for batches in any number of parts: their gradients are summed.
 
-        def accumulate(total: Any, part: Any) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, total, gradient(*part)), None
+    One program a shape of parts, and one for the update. The state given is donated.
+    """
 
-        (grads, sums), _ = jax.lax.scan(accumulate, zeros, (parts, part_keys))
+    def __init__(self, objective: Objective, groups: tuple[Group, ...], labels: Any):
+        members = _members(groups)
 
-    trainable, optimizer, update_rms = [], [], []
-    for g, group in enumerate(groups):
+        def add(total: Any, *args: Any) -> Any:
+            found = gradient(*args, objective=objective, members=members)
+            return jax.tree.map(jnp.add, total, found)
 
-        def update(
-            grad: Any, opt: Any, params: Any, rate: Array, decay: Array, config=group.optimizer
-        ):
-            tx = make_optimizer(config, labels, rate, decay)
-            updates, opt = tx.update(grad, opt, params)
-            return optax.apply_updates(params, updates), opt, _rms(updates)
+        runs = sum(map(len, members))
+        zeros = {name: np.zeros(runs, np.float32) for name in ("nll", "correct", "tokens")}
+        self._zeros = jax.jit(lambda tree: (jax.tree.map(jnp.zeros_like, tree), zeros))
+        self._scales = functools.partial(_scales, runs=runs, objective=objective)
+        self._add = jax.jit(add, donate_argnums=0)
+        settings: dict[str, Any] = {"groups": groups, "labels": labels}
+        self._update = jax.jit(functools.partial(update, **settings), donate_argnums=0)
+        whole = functools.partial(train_step, objective=objective, **settings)
+        self._whole = jax.jit(whole, donate_argnums=0)
 
-        result = jax.vmap(update)(grads[g], state.optimizer[g], state.trainable[g], *rates[g])
-        for out, value in zip((trainable, optimizer, update_rms), result, strict=True):
-            out.append(value)
-    order = jnp.argsort(jnp.asarray([run for runs in members for run in runs]))
-    norms = jnp.concatenate([jax.vmap(_row_norm)(tree) for tree in state.trainable])
-    metrics = {
-        "loss": sums["nll"] / jnp.maximum(sums["tokens"], 1.0),
-        "accuracy": sums["correct"] / jnp.maximum(sums["tokens"], 1.0),
-        "norm": norms[order],
-        "update_rms": jnp.concatenate(update_rms)[order],
-    }
-    return State(state.step + 1, trainable, optimizer), metrics
+    def __call__(
+        self, state: State, frozen: Any, parts: Parts, keys: Array, rates: list[Any]
+    ) -> tuple[State, Metrics]:
+        if len(parts) == 1:
+            return self._whole(state, frozen, parts[0], keys, rates)
+        scales_R, total = self._scales(parts), self._zeros(state.trainable)
+        for n, part in enumerate(parts):
+            own = _fold_in(keys, n)
+            total = self._add(total, state.trainable, frozen, part, own, scales_R)
+        return self._update(state, *total, rates)
+
+
+@jax.jit
+def _fold_in(keys: Array, number: Any) -> Array:
+    return jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+
+
+def _members(groups: tuple[Group, ...]) -> tuple[tuple[int, ...], ...]:
+    return tuple(group.members for group in groups)
+
+
+def _scales(batch: Parts, runs: int, objective: Objective) -> Array:
+    """What each run's summed loss is multiplied with: 1 over its target tokens, for the mean."""
+    if objective.loss == "sum":
+        return jnp.ones(runs, jnp.float32)
+    tokens_R = jnp.zeros(runs, jnp.int32)
+    for part in batch:
+        real = (part.target_segments_BU > 0).astype(jnp.int32)
+        if part.runs_BU is None:
+            tokens_R += real.sum((1, 2))
+        else:
+            tokens_R += jax.ops.segment_sum(real.reshape(-1), part.runs_BU.reshape(-1), runs)
+    return 1.0 / jnp.maximum(tokens_R.astype(jnp.float32), 1.0)
 
 
 def _cut(x_RB: Array, parts: int) -> Array:

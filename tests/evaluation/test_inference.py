@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.inference import forward, generate_ids, score_label_ids
+from prompt_tuning.evaluation.inference import Places, forward, generate_ids, score_label_ids
 from prompt_tuning.evaluation.rows import pack_inputs, packed_length
 from prompt_tuning.prompts.prompt import Prompt
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
@@ -41,6 +41,20 @@ def test_neighbours_and_padding_never_count(t5, rows):
     apart = [score_label_ids(t5, [row], LABELS, prompts_RPD=table)[0] for row in rows]
     np.testing.assert_allclose(a, apart, atol=1e-5)
     assert score_label_ids(t5, [], LABELS).shape == (0, 3)
+
+
+def test_places_count_what_is_used_and_what_is_padding(t5, rows):
+    rows, table = rows
+    for call in (
+        lambda places: generate_ids(t5, rows, 2, prompts_RPD=table, places=places),
+        lambda places: score_label_ids(t5, rows, LABELS, prompts_RPD=table, places=places),
+    ):
+        places = Places()
+        call(places)
+        assert places["used"] == sum(map(len, rows)) < places["all"] < 64 * len(rows)
+        once = dict(places)
+        call(places)
+        assert places == {name: 2 * count for name, count in once.items()}
 
 
 def test_scores_are_those_of_the_logits(t5, rows, likelihood):

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prompt_tuning.evaluation.rows import encode_inputs, pack, pack_inputs, packed_length
+from prompt_tuning.evaluation.rows import (
+    BUCKETS,
+    encode_inputs,
+    pack,
+    pack_inputs,
+    packed_length,
+    row_cost,
+    row_lengths,
+)
 from prompt_tuning.prompts.marks import PROMPT_MARK
 
 EOS = 1
@@ -66,3 +74,20 @@ def test_rows_of_examples_are_long_where_that_saves_padding_and_short_where_not(
     assert packed_length([5]) == 32
     # The longest fits, wherever it stands.
     assert packed_length([*mixed, 700]) >= 700
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=40), st.integers(1, 4))
+def test_row_lengths_fit_every_row_at_no_more_than_any_other_cut(lengths, count):
+    def cost(sizes):
+        return sum(row_cost(min(size for size in sizes if size >= n)) for n in lengths)
+
+    found = row_lengths(lengths, count)
+    assert len(found) <= count
+    assert found == sorted(set(found))
+    assert max(lengths) <= found[-1] < max(lengths) + 16
+    one = [found[-1]]
+    pairs = [sorted({*one, size}) for size in range(8, found[-1], 8) if size <= 64 or not size % 16]
+    best = min(map(cost, [one, *pairs] if count > 1 else [one]))
+    assert cost(found) * 0.9 <= best + 1e-6
+    assert set(row_lengths(lengths, count, few=True)) <= set(BUCKETS)

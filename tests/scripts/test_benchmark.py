@@ -14,7 +14,7 @@ from scripts.benchmark_report import Row, write
 
 TINY = {"tasks": (), "batch": 3, "length": 2, "input": 6, "limit": 16, "rounds": 1,
         "examples": 4, "output": 3, "threads": 1, "populations": (1, 2),
-        "remat": "none"}  # fmt: skip
+        "remat": "none", "run_steps": 4}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

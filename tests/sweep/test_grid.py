@@ -127,6 +127,11 @@ def test_populations_share_a_model_and_are_a_pure_function_of_the_runs():
     tasks = choose(PROMPTS, [], ["task=[super_glue/rte,super_glue/cb]"])
     assert all(len({run.task for run in p}) == 1 for p in populations(tasks, Sizes(prompt=16)))
     assert len(populations(PROMPTS, Sizes(prompt=3))[0]) == 2  # 4 of a kind: 2 + 2, not 3 + 1
+    # Rows that mix are not padded to one another either.
+    mixed = choose(PROMPTS, [], ["packing=true", "model=random:small", "prompt.length=[1,100]"])
+    assert len(populations(mixed, Sizes(prompt=16))) < len(
+        populations(choose(mixed, [], ["packing=false"]), Sizes(prompt=16))
+    )
 
 
 def test_large_models_have_small_populations():

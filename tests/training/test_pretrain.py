@@ -294,12 +294,12 @@ def test_a_batch_is_a_function_of_seed_and_step(tiny, objective):
 
     first = batch(0, 3)
     assert first.ids_BT.shape == (40, 24)
-    for a, b in zip(first, batch(0, 3), strict=True):
+    for a, b in zip(first[:5], batch(0, 3)[:5], strict=True):
         np.testing.assert_array_equal(a, b)
     assert (first.ids_BT != batch(1, 3).ids_BT).any()
     assert (first.ids_BT != batch(0, 4).ids_BT).any()
     # Decoder inputs are the targets of the same segment, shifted.
-    _, _, inputs, targets, segments = first
+    _, _, inputs, targets, segments, _ = first
     same = segments[:, 1:] == segments[:, :-1]
     np.testing.assert_array_equal(inputs[:, 1:][same], targets[:, :-1][same])
     assert (inputs[:, 0] == t5.config.decoder_start_id).all()
@@ -315,7 +315,7 @@ def test_prefix_batches_hold_whole_documents_and_nearly_all(tiny):
     known = {tuple(t5.tokenizer.encode(document(0, n))) for n in range(40, 440)}
     seen, whole = 0, 0
     for step in range(5):
-        ids, segments, _, targets, target_segments = make_batch(
+        ids, segments, _, targets, target_segments, _ = make_batch(
             config, t5.config, corpus, [], 0, step
         )
         for b in range(40):

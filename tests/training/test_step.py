@@ -11,9 +11,17 @@ from prompt_tuning.prompts.table import virtual_ids
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.model import T5, init_params, param_shapes
 from prompt_tuning.training import trees
-from prompt_tuning.training.batches import Batch, example_numbers, make_batch, stack_batches
+from prompt_tuning.training.batches import (
+    Batch,
+    Layout,
+    choose_layout,
+    example_numbers,
+    make_batch,
+    padding,
+    stack_batches,
+)
 from prompt_tuning.training.optimizer import PAPER, OptimizerConfig, make_optimizer
-from prompt_tuning.training.step import Group, Objective, State, population_loss, train_step
+from prompt_tuning.training.step import Group, Objective, State, Step, population_loss, train_step
 
 CONFIG = T5Config(
     vocab_size=40,
@@ -59,16 +67,13 @@ def examples(run, length, step):
     return inputs, targets
 
 
-def steps(lengths, params, objective, count=3, packed=None):
+def steps(lengths, params, objective, count=3, layout=None):
     """The prompts after some steps, by run."""
     state, frozen, groups, labels, rates = population(lengths, params)
-    step = jax.jit(
-        lambda *args: train_step(*args, objective=objective, groups=groups, labels=labels)
-    )
+    step = Step(objective, groups, labels)
     history = []
     for t in range(count):
-        batches = [make_batch(*examples(run, n, t), packed_length=packed)
-                   for run, n in lengths.items()]  # fmt: skip
+        batches = [make_batch(*examples(run, n, t), layout) for run, n in lengths.items()]
         keys = jnp.stack([jax.random.fold_in(jax.random.key(run), t) for run in lengths])
         state, metrics = step(state, frozen, stack_batches(batches), keys, rates)
         history.append(jax.tree.map(np.asarray, metrics))
@@ -105,22 +110,73 @@ def test_a_population_equals_its_runs_alone(params, dropout):
     assert min(moved) > 0.05
 
 
-def test_a_packed_batch_gives_the_update_of_the_padded_one(params):
+PACKED = Layout(2, (40,), 8, packed=True)
+SORTED = Layout(2, (8, 10), 4)  # some are longer
+
+
+@pytest.mark.parametrize("layout", [PACKED, SORTED], ids=["packed", "sorted"])
+def test_any_layout_gives_the_update_of_the_padded_batch(params, layout):
     objective = Objective(T5(CONFIG), 0.0, "mean", 1)
     padded, a = steps({0: 3, 1: 5}, params, objective)
-    packed, b = steps({0: 3, 1: 5}, params, objective, packed=40)
+    other, b = steps({0: 3, 1: 5}, params, objective, layout=layout)
     for run in (0, 1):
-        np.testing.assert_allclose(packed[run], padded[run], atol=2e-5)
+        np.testing.assert_allclose(other[run], padded[run], atol=2e-5)
     np.testing.assert_allclose(a[0]["loss"], b[0]["loss"], rtol=1e-5)
-    batch = make_batch(*examples(0, 3, 0), packed_length=40)
-    assert batch.segments_BT.max() > 1  # really packed
-    stacks = [stack_batches([make_batch(*examples(0, 3, 0), packed_length=n)]) for n in (None, 40)]
     inputs, targets = examples(0, 3, 0)
-    for stack in stacks:
-        ids = sum(map(len, inputs))
-        assert stack.fill()["tokens"] == ids + sum(map(len, targets))
-        np.testing.assert_allclose(stack.fill()["padding"], 1 - ids / stack.ids_BT.size)
-    assert sum(batch.segments_BT.any(1)) < 6
+    batch = make_batch(inputs, targets, layout)
+    shapes = [part.ids_BT.shape for part in batch]
+    assert [rows for rows, _ in shapes] == [2] * (1 if layout.packed else 3)
+    assert (max(part.segments_BT.max() for part in batch) > 1) == layout.packed
+    places = sum(rows * length for rows, length in shapes)
+    np.testing.assert_allclose(padding(batch), 1 - sum(map(len, inputs)) / places)
+
+
+@pytest.mark.parametrize("loss", ["mean", "sum"])
+@pytest.mark.parametrize("layout", [PACKED, SORTED], ids=["packed", "sorted"])
+def test_rows_of_all_runs_in_shared_parts_give_each_its_own_update(params, layout, loss):
+    objective, lengths = Objective(T5(CONFIG), 1e-4, loss, 1), {0: 3, 1: 5, 2: 3}
+    apart, a = steps(lengths, params, objective)
+    state, frozen, groups, labels, rates = population(lengths, params)
+    step = Step(objective, groups, labels)
+    for t in range(3):
+        inputs, targets, runs = [], [], []
+        for run, length in lengths.items():
+            own = examples(run, length, t)
+            virtual = virtual_ids(40, length, run, rows=5)
+            inputs += [[*virtual, *ids[length:]] for ids in own[0]]
+            targets, runs = targets + own[1], runs + [run] * 6
+        batch = make_batch(inputs, targets, layout, runs=runs)
+        found = [set(part.runs_BU[part.target_segments_BU > 0].tolist()) for part in batch]
+        assert max(map(len, found)) > 1
+        keys = jnp.stack([jax.random.key(run) for run in lengths])
+        state, metrics = step(state, frozen, batch, keys, rates)
+        for name, value in metrics.items():
+            np.testing.assert_allclose(value, a[t][name], rtol=2e-4)
+    for group, tree in zip(groups, state.trainable, strict=True):
+        for n, run in enumerate(group.members):
+            np.testing.assert_allclose(tree["prompt"]["table"][n], apart[run], atol=2e-5)
+
+
+def test_a_layout_has_room_for_every_batch_it_was_chosen_for():
+    rng = np.random.default_rng(0)
+    spread = [[[(int(n), 2) for n in rng.gamma(3, 40, 32) + 110]] for _ in range(20)]
+    mixed = [[[(int(n), 2) for n in rng.choice((5, 150), 32)] for _ in range(2)] for _ in range(9)]
+    for steps, width, packed in (spread, 512, False), (mixed, 16, True):
+        for multiple in (1, 16):
+            layout = choose_layout(steps, width, multiple)
+            assert layout.packed == packed or multiple > 1
+            assert layout.rows % multiple == 0
+            for sizes in (sizes for runs in steps for sizes in runs):
+                made = make_batch([[5] * i for i, _ in sizes], [[6] * t for _, t in sizes], layout)
+                shapes = {part.ids_BT.shape for part in made}
+                assert shapes <= {(layout.rows, length) for length in layout.lengths}
+                assert {part.targets_BU.shape[1] for part in made} == {layout.targets}
+                assert sum((part.ids_BT == 5).sum() for part in made) == sum(i for i, _ in sizes)
+    layout = choose_layout(spread, 512)
+    assert layout.rows < 32
+    assert len(layout.lengths) > 1
+    # Small models spend more on starting a part than on its rows.
+    assert choose_layout(spread, 8).rows > layout.rows
 
 
 def test_micro_batches_give_the_update_of_the_whole_batch(params):
@@ -134,7 +190,7 @@ def test_micro_batches_give_the_update_of_the_whole_batch(params):
 def test_the_loss_is_the_cross_entropy_of_the_targets(params):
     inputs, targets = (part[:2] for part in examples(0, 3, 0))
     state, frozen, groups, _, _ = population({0: 3}, params)
-    batch = Batch(*(x[None] for x in make_batch(inputs, targets)))
+    [batch] = stack_batches([make_batch(inputs, targets)])
     objective = Objective(T5(CONFIG), 0.0, "sum", 1)
     args = (state.trainable, frozen, batch, jax.random.split(jax.random.key(0), 1), jnp.ones(1))
     total, sums = population_loss(*args, objective, tuple(g.members for g in groups))

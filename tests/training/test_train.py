@@ -1,6 +1,7 @@
 """`train` from end to end: learning, populations, resumption after any kill, errors."""
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -73,13 +74,15 @@ def test_model_tuning_then_prompt_tuning_on_the_frozen_result(toy_run, tmp_path)
     assert sum(flat.values()) < 100_000
 
 
-def test_a_population_leaves_what_its_runs_leave_alone(toy_run, tmp_path):
+@pytest.mark.parametrize("packing", [False, True])
+def test_a_population_leaves_what_its_runs_leave_alone(toy_run, tmp_path, packing):
+    make = functools.partial(toy_run, packing=packing)
     runs = [
-        toy_run(length=3, seed=1),
-        toy_run(length=3, seed=3, make_run=released, batch_size=4, dropout=0.0, z_loss=0.0,
-                loss="mean", evaluation="score"),
-        toy_run(length=5, train_examples=10, optimizer=OptimizerConfig(learning_rate=0.1),
-                prompt=PromptConfig(length=5, init="uniform", position="suffix")),
+        make(length=3, seed=1),
+        make(length=3, seed=3, make_run=released, batch_size=4, dropout=0.0, z_loss=0.0,
+             loss="mean", evaluation="score"),
+        make(length=5, train_examples=10, optimizer=OptimizerConfig(learning_rate=0.1),
+             prompt=PromptConfig(length=5, init="uniform", position="suffix")),
     ]  # fmt: skip
     together = train(runs, tmp_path / "together", quiet=True)
     for result in together:
@@ -90,6 +93,9 @@ def test_a_population_leaves_what_its_runs_leave_alone(toy_run, tmp_path):
         for x, y in zip(metrics(result.directory, "train"), metrics(alone.directory, "train"),
                         strict=True):  # fmt: skip
             np.testing.assert_allclose(x["loss"], y["loss"], rtol=1e-4)
+            assert x["tokens"] == y["tokens"]
+            assert 0 <= x["padding"] < 0.7
+        assert 0 <= metrics(result.directory, "eval")[0]["padding"] < 0.7
 
 
 def test_a_finished_run_is_not_trained_again(toy_run, tmp_path):
@@ -233,7 +239,8 @@ def test_early_stopping_keeps_the_best_step(toy_run, tmp_path):
     np.testing.assert_allclose(last[0].array, last[1].array, atol=1e-5)
 
 
-def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkeypatch):
+@pytest.mark.parametrize("packing", [False, True])  # packed runs share the parts of batches
+def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkeypatch, packing):
     original = Population.batch
 
     def poisoned(self, step):  # NaN reaches the loss of run 0 at its third step
@@ -243,7 +250,7 @@ def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkey
         return original(self, step)
 
     monkeypatch.setattr(Population, "batch", poisoned)
-    runs = [toy_run(seed=1), toy_run(seed=2)]
+    runs = [toy_run(seed=1, packing=packing), toy_run(seed=2, packing=packing)]
     with pytest.raises(UserError, match=f"not finite: {runs[0].id} at step 3"):
         train(runs, tmp_path, quiet=True)
     assert load_result(tmp_path / runs[1].id).steps == 6
