@@ -2,7 +2,7 @@
 
 Command: `make reproduce`, or `python experiments/reproduce.py --out FOLDER`; `--full` is the whole
 study.
-Cost: 14 minutes on 2 busy CPU cores; `--full` takes hours.
+Cost: 11 minutes on 2 slow CPU cores; `--full` takes hours.
 It can be interrupted at any time and goes on where it was; finished runs are not repeated.
 """
 
