@@ -92,7 +92,8 @@ same tokenised
 texts. "Other" is PEFT; for products a single large one; for populations one run after the other.
 
 - Equal shapes ("input {s["input"]}"): texts of exactly {s["input"]} tokens; nothing is packed.
-- Real texts: of at most {s["limit"]} tokens. PEFT pads to the longest of a batch; ours sorts or packs.
+- Real texts: of at most {s["limit"]} tokens. PEFT pads to the longest of a batch; ours sorts or \
+packs.
 - Scoring: the log-likelihood of every label; PEFT runs the encoder for each label.
 - GFLOP/s: the step's matrix products, counted from shapes without what is computed anew in the \
 backward pass,

@@ -23,7 +23,7 @@ from prompt_tuning.evaluation.rows import (
 Sizes = Sequence[tuple[int, int]]  # input and target ids of the examples of a batch
 # What a part costs beside its rows, in ids times d_model: T5 1.1 small and the pocket family on two
 # CPU cores; an accelerator's is an estimate.
-PART_COST = 60_000
+PART_COST = 150_000
 ACCELERATOR_PART_COST = 4_000_000
 SHAPES = 6  # row lengths of the parts of batches, at most: each is compiled
 
