@@ -95,28 +95,25 @@ def pretraining(name: str) -> Pretraining:
 def adaptation(name: str, start: pathlib.Path) -> Pretraining:
     """The prefix language model, from the result of span corruption."""
     size = SIZES[name]
-    return Pretraining(
-        name=name,
-        start=str(start),
-        objective="prefix_lm",
+    return _prefix_lm(
+        name,
+        start,
+        size.adaptation_rate,
         steps=size.adaptation_steps,
         keep_steps=size.keep,
         save_dtype="bfloat16" if size.further_steps else "float32",
-        **_shared(size.adaptation_rate),
     )
 
 
 def further(name: str, start: pathlib.Path) -> Pretraining:
-    """More of the prefix language model, from the result of `adaptation`."""
+    """More of the prefix language model, from the result of `adaptation`, on other batches."""
     size = SIZES[name]
-    return Pretraining(
-        name=name,
-        start=str(start),
-        objective="prefix_lm",
-        steps=size.further_steps,
-        seed=1,
-        **_shared(size.further_rate),
-    )
+    return _prefix_lm(name, start, size.further_rate, steps=size.further_steps, seed=1)
+
+
+def _prefix_lm(name: str, start: pathlib.Path, rate: float, **fields: Any) -> Pretraining:
+    shared = _shared(rate)
+    return Pretraining(name=name, start=str(start), objective="prefix_lm", **fields, **shared)
 
 
 def _shared(learning_rate: float) -> dict[str, Any]:
