@@ -31,16 +31,16 @@ class Tuned:
 
 # ---- the numbers of the study ---------------------------------------------------------------
 SIZES = {
-    "xs": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.03, model_steps=300),
+    "xs": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.01, model_steps=300),
     "s": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.01, model_steps=300),
     "b": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "l": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "xl": Tuned(prompt_rate=0.3, prompt_steps=160, model_rate=0.003, model_steps=160),
 }
-TASKS = ("pocket/topic", "pocket/cb", "pocket/sst2")
+TASKS = ("pocket/topic", "pocket/cb")
 MORE_TASKS = (  # --setting full
     *("pocket/boolq", "pocket/copa", "pocket/multirc", "pocket/mrpc", "pocket/qqp"),
-    *("pocket/rte", "pocket/wic"),
+    *("pocket/rte", "pocket/sst2", "pocket/wic"),
 )
 SEEDS = {"pocket": (0,), "full": (0, 1, 2)}
 LENGTHS = {"pocket": (1, 5, 20, 100), "full": (1, 5, 20, 100, 150)}
@@ -90,7 +90,10 @@ def prompt(
 
 
 def model(task: str, size: str, seed: int = 0, **changes: Any) -> pt.Run:
-    """Model tuning, with its own rate and as many dev evaluations."""
+    """Model tuning, with its own rate and as many dev evaluations.
+
+    Without dropout: with T5's 0.1 models as small as these score up to 20 points less.
+    """
     tuned = SIZES[size.partition("@")[0]]
     rate = changes.pop("learning_rate", tuned.model_rate)
     fields: dict[str, Any] = {
@@ -99,6 +102,7 @@ def model(task: str, size: str, seed: int = 0, **changes: Any) -> pt.Run:
         "seed": seed,
         "steps": tuned.model_steps,
         "eval_every": -(-tuned.model_steps // EVALUATIONS),
+        "dropout": 0.0,
         **changes,
     }
     run = pt.model_tuning(task, **fields)
