@@ -105,7 +105,8 @@ def make_batch(
         longest = max(sum(sizes[n][0] for n in row) for row in rows)
         most = max(sum(sizes[n][1] for n in row) for row in rows)
         T = next((length for length in layout.lengths if length >= longest), bucket(longest))
-        shape = (max(layout.rows, len(rows)), T, max(layout.targets, bucket(most)))
+        U = layout.targets if layout.targets >= most else bucket(most)
+        shape = (max(layout.rows, len(rows)), T, U)
         parts.append(fill_batch(inputs, targets, rows, shape, runs=runs, **ids))
     return tuple(parts)
 
@@ -134,7 +135,7 @@ def choose_layout(
         lengths = row_lengths(longest, SHAPES, saving=0.05)
         padded = [lengths[bisect.bisect_left(lengths, n)] for n in longest]
         cost = R * rows * width * sum(map(row_cost, padded)) + part_cost * len(longest)
-        found.append((cost / len(steps), Layout(rows, tuple(lengths), bucket(targets))))
+        found.append((cost / len(steps), Layout(rows, tuple(lengths), targets)))
 
     if not packed:
         return min(found, key=lambda pair: pair[0])[1]
@@ -146,7 +147,7 @@ def choose_layout(
     packings = [(sizes, _packed(sizes, T)) for sizes in fullest]
     step = max(2, multiple)
     rows = -(-max(len(packing) for _, packing in packings) // step) * step
-    U = bucket(max(sum(sizes[n][1] for n in row) for sizes, rows in packings for row in rows))
+    U = max(sum(sizes[n][1] for n in row) for sizes, rows in packings for row in rows)
     cost = R * rows * width * row_cost(T) + part_cost
     found.append((cost, Layout(rows, (T,), U, packed=True)))
     return min(found, key=lambda pair: pair[0])[1]
