@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from experiments import pocket
 from prompt_tuning.evaluation.inference import score_label_ids
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.tasks.pocket import beliefs, frames, opinions, topics
 from prompt_tuning.tasks.pocket.text import dice
 
-SIZES = ("xs", "s", "b", "l", "xl")
 SEED = 5  # of other texts than the models have read
 Case = tuple[str, str, str]  # text, the word that completes it, level
 
@@ -34,11 +34,8 @@ def claim(n: int) -> Case:
     verdict = roll.pick((True, False, None))
     item = beliefs.belief(roll, verdict, level)
     text = f"{item.premise} And is it so that {frames.clause(item.claim)}? We can say:"
-    return (
-        text,
-        f"{beliefs.VERDICTS[verdict]}.",
-        ("plain", "denied fact", "denied stance")[level - 1],
-    )
+    levels = "plain", "denied fact", "denied stance"
+    return text, f"{beliefs.VERDICTS[verdict]}.", levels[level - 1]
 
 
 def review(n: int) -> Case:
@@ -70,8 +67,8 @@ def known(t5: FrozenT5, skill: str, count: int) -> dict[str, float]:
 
 
 def main(count: int = 1200) -> None:
-    print(f"{'':<12}{'':<15}" + "".join(f"{size:>6}" for size in SIZES))
-    models = [load_t5(f"pocket:{size}") for size in SIZES]
+    print(f"{'':<12}{'':<15}" + "".join(f"{size:>6}" for size in pocket.SIZES))
+    models = [load_t5(f"pocket:{size}") for size in pocket.SIZES]
     for skill in SKILLS:
         found = [known(t5, skill, count) for t5 in models]
         for level in found[0]:
