@@ -2,77 +2,84 @@
 
 Command: `python experiments/known_skills.py`. Cost: a minute on two CPU cores. Not in the paper.
 A prompt calls up what a frozen model knows. So before a task says anything about prompts, its skill
-is looked for in the form that the models were pre-trained on: a text and the beginning of the
-sentence that judges it, completed by the likeliest of the words that are possible.
-Expect: topics are known from `b` on, claims partly; contrasts a little at `l`; of negated reviews
-no size is right more often than chance (50 %), so no prompt can be asked for them.
+is looked for in the form that the models were pre-trained on: a text of the task's dev split and
+the beginning of a sentence about it, completed by the likeliest of the words that are possible.
+Expect: topics are known from `b` on, plain claims at every size; denied claims and negated reviews
+come with size. `xs@3000` ... are the models before their lessons.
 """
 
+import argparse
 from collections import defaultdict
-from collections.abc import Callable
 
 import numpy as np
 
 from experiments import pocket
 from prompt_tuning.evaluation.inference import score_label_ids
 from prompt_tuning.t5.load import FrozenT5, load_t5
-from prompt_tuning.tasks.pocket import beliefs, frames, opinions, topics
-from prompt_tuning.tasks.pocket.text import dice
+from prompt_tuning.tasks.base import Task
+from prompt_tuning.tasks.pocket import frames, suite
 
-SEED = 5  # of other texts than the models have read
+# Task -> the text with the beginning of the sentence to complete, and the names of its levels.
+SKILLS: dict[str, tuple[Task, str, tuple[str, ...]]] = {
+    "pocket/topic": (suite.TOPIC, "{text} Topic:", ("two sentences", "one", "by another")),
+    "pocket/cb": (
+        suite.CB,
+        "{premise} And is it so that {clause}? We can say:",
+        ("plain", "denied fact", "denied stance"),
+    ),
+    "pocket/sst2": (
+        suite.SST2,
+        "{sentence} Verdict:",
+        ("plain", "negation", "contrast", "both"),
+    ),
+    "pocket/rte": (
+        suite.RTE,
+        "{premise} Certain or doubtful? {hypothesis}",
+        ("kinds", "negation", "chains"),
+    ),
+    "pocket/qqp": (
+        suite.QQP,
+        "{question1} {question2} New or repeated?",
+        ("wording", "opposites", "who gives"),
+    ),
+}
 Case = tuple[str, str, str]  # text, the word that completes it, level
 
 
-def topic(n: int) -> Case:
-    roll = dice(SEED, n)
-    answer = roll.pick(topics.TOPICS)
-    return f"{topics.report(roll, answer, 1 + n % 3).text} Topic:", answer, "all"
+def cases(skill: str, count: int | None = None) -> list[Case]:
+    """The dev examples of a task (the first `count`) in the words of the language."""
+    task, form, levels = SKILLS[skill]
+    found = []
+    for row in task.source.rows("validation")[:count]:
+        clause = frames.clause(row["hypothesis"]) if "hypothesis" in row else ""
+        level = levels[int(row["idx"].split("/")[1]) - 1]
+        found.append((form.format(**row, clause=clause), row["label"], level))
+    return found
 
 
-def claim(n: int) -> Case:
-    roll, level = dice(SEED, n), 1 + n % 3
-    verdict = roll.pick((True, False, None))
-    item = beliefs.belief(roll, verdict, level)
-    text = f"{item.premise} And is it so that {frames.clause(item.claim)}? We can say:"
-    levels = "plain", "denied fact", "denied stance"
-    return text, f"{beliefs.VERDICTS[verdict]}.", levels[level - 1]
-
-
-def review(n: int) -> Case:
-    roll, level = dice(SEED, n), 1 + n % 4
-    good = roll.chance(0.5)
-    text = f"{opinions.review(roll, good, level).text} Verdict:"
-    return text, opinions.VERDICTS[good], ("plain", "negation", "contrast", "both")[level - 1]
-
-
-SKILLS: dict[str, tuple[Callable[[int], Case], tuple[str, ...]]] = {
-    "pocket/topic": (topic, topics.TOPICS),
-    "pocket/cb": (claim, tuple(f"{word}." for word in beliefs.VERDICTS.values())),
-    "pocket/sst2": (review, opinions.VERDICTS),
-}
-
-
-def known(t5: FrozenT5, skill: str, count: int) -> dict[str, float]:
+def known(t5: FrozenT5, skill: str, count: int | None = None) -> dict[str, float]:
     """The percentage of right answers at each level."""
-    make, answers = SKILLS[skill]
-    cases = [make(n) for n in range(count)]
+    answers, asked = SKILLS[skill][0].labels, cases(skill, count)
     eos = [t5.config.eos_id]
-    rows = [ids + eos for ids in t5.tokenizer.encode_batch([text for text, _, _ in cases])]
+    rows = [ids + eos for ids in t5.tokenizer.encode_batch([text for text, _, _ in asked])]
     labels = [ids + eos for ids in t5.tokenizer.encode_batch(list(answers))]
     chosen = np.argmax(score_label_ids(t5, rows, labels), axis=1)
     right = defaultdict(list)
-    for (_, answer, level), n in zip(cases, chosen, strict=True):
+    for (_, answer, level), n in zip(asked, chosen, strict=True):
         right[level].append(answers[n] == answer)
     return {level: 100 * float(np.mean(values)) for level, values in right.items()}
 
 
-def main(count: int = 1200) -> None:
-    print(f"{'':<12}{'':<15}" + "".join(f"{size:>6}" for size in pocket.SIZES))
-    models = [load_t5(f"pocket:{size}") for size in pocket.SIZES]
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("models", nargs="*", default=list(pocket.SIZES), help="xs, xs@3000 ...")
+    names = parser.parse_args().models
+    print(f"{'':<12}{'':<15}" + "".join(f"{name:>8}" for name in names))
+    models = [load_t5(f"pocket:{name}") for name in names]
     for skill in SKILLS:
-        found = [known(t5, skill, count) for t5 in models]
+        found = [known(t5, skill) for t5 in models]
         for level in found[0]:
-            values = "".join(f"{shares[level]:6.0f}" for shares in found)
+            values = "".join(f"{shares[level]:8.0f}" for shares in found)
             print(f"{skill:<12} {level:<14}{values}", flush=True)
 
 

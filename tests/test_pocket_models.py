@@ -1,6 +1,5 @@
 """The pocket family: its recipe in miniature, and what is shipped of it."""
 
-import dataclasses
 import hashlib
 import json
 import tomllib
@@ -12,6 +11,7 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.t5 import load
 from prompt_tuning.t5.load import load_t5, pocket_folder, pocket_models
 from prompt_tuning.t5.model import count_params
+from prompt_tuning.t5.widen import widen
 from prompt_tuning.tasks.pocket import TOKENIZER
 from prompt_tuning.training.corpus import TextConfig
 from tests.conftest import ROOT
@@ -24,9 +24,12 @@ def card_of(folder):
 
 
 def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
-    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 1e-2, 4, (1, 2), (0, 2), 5, 1e-3)
-    monkeypatch.setattr(recipe, "SIZES", {"xs": tiny})
+    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 1e-2, 4, (1, 2), (0, 2, 4), 1e-3)
+    wide = recipe.Size(16, 1, 8, 32, 0.0, 0, 1e-2, 5, (), (), 1e-3, widened="xs")
+    monkeypatch.setattr(recipe, "SIZES", {"xs": tiny, "xl": wide})
     monkeypatch.setattr(recipe, "TEXT", TextConfig(documents=300, held_out=30))
+    monkeypatch.setattr(recipe, "LESSONS", TextConfig(documents=300, held_out=30, seed=1))
+    monkeypatch.setattr(recipe, "LESSON_STEPS", 22)
     monkeypatch.setattr(recipe, "WARMUP", 1)
     small, shared = {"length": 32, "batch_size": 4, "eval_batches": 1}, recipe._shared
     monkeypatch.setattr(recipe, "_shared", lambda rate: shared(rate) | small)
@@ -34,15 +37,17 @@ def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(load, "POCKET_MODELS", tmp_path / "package")
     words = ["--out", str(tmp_path / "out"), "--quiet", "--install", str(tmp_path / "package")]
     recipe.main(words)
-    names = ["pocket:xs@0", "pocket:xs@2", "pocket:xs"]
+    names = ["pocket:xs@0", "pocket:xs@2", "pocket:xs@4", "pocket:xs", "pocket:xl"]
     assert pocket_models() == names
     assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == names
     cards = [card_of(pocket_folder(name)) for name in names]
-    assert [card["steps"] for card in cards] == [3, 2, 5]  # the last: of the second round
-    assert [card["objective"] for card in cards] == ["span_corruption", "prefix_lm", "prefix_lm"]
+    assert [card["steps"] for card in cards] == [3, 2, 4, 22, 22]  # the last: of lessons
+    assert [card["objective"] for card in cards] == ["span_corruption", *["prefix_lm"] * 4]
+    assert [card["config"]["split"] for card in cards] == [*["anywhere"] * 3, "last", "last"]
     for name, card in zip(names, cards, strict=True):
         check(name, exact=True)
-        assert card["command"] == "python experiments/pocket_pretraining.py --size xs"
+        size = name.removeprefix("pocket:").partition("@")[0]
+        assert card["command"] == f"python experiments/pocket_pretraining.py --size {size}"
         assert str(tmp_path) not in json.dumps(card)
         assert f"{card['validation_loss']:.4f}" in (pocket_folder(name) / "README.md").read_text()
     assert len(cards[0]["sha256"]) > 1  # in shards
@@ -53,9 +58,10 @@ def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
     assert {file: file.read_bytes() for file in (tmp_path / "package").rglob("*.*")} == before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "package"]
     # A model of another language is not measured on this one.
-    monkeypatch.setattr(recipe, "document", lambda seed, index: "Some other text.")
-    with pytest.raises(UserError, match="xs: the pocket language has changed"):
-        recipe.measure(pocket_folder("pocket:xs"))
+    for which, name in (("document", "xs@4"), ("lesson", "xs")):
+        monkeypatch.setattr(recipe, which, lambda seed, index: "Some other text.")
+        with pytest.raises(UserError, match=f"{name}: the pocket language has changed"):
+            recipe.measure(pocket_folder(f"pocket:{name}"))
 
 
 def check(name, exact=False):
@@ -89,19 +95,27 @@ def test_the_family_is_whole_and_small():
     parameters = [card["parameters"] for card in adapted]
     losses = [card["validation_loss"] for card in adapted]
     assert parameters == sorted(parameters)
-    # xl would need more steps than the others to be better than l.
-    assert losses[:-1] == sorted(losses[:-1], reverse=True)
-    assert losses[-1] < losses[-3]
+    assert losses == sorted(losses, reverse=True)  # of the answers in lessons
     assert parameters[-1] > 50 * parameters[0]
 
 
 @pytest.mark.parametrize("name", recipe.SIZES)
 def test_each_size_is_a_valid_configuration(name, tmp_path):
-    first, then = recipe.pretraining(name), recipe.adaptation(name, tmp_path)
-    assert first.architecture == dataclasses.replace(first.architecture, vocab_size=1536)
+    size, then = recipe.SIZES[name], recipe.adaptation(name, tmp_path)
     assert then.objective == "prefix_lm"
-    assert set(recipe.SIZES[name].ship) <= {0, *then.keep_steps}
-    assert first.id.startswith(f"{name}-span_corruption")
+    assert set(size.ship) <= {0, *then.keep_steps, then.steps}
+    if size.widened:
+        assert then.architecture == size.architecture
+        widen(*starting_point(f"pocket:{size.widened}"), size.architecture)
+    else:
+        assert recipe.pretraining(name).architecture == size.architecture
+        assert recipe.pretraining(name).id.startswith(f"{name}-span_corruption")
+    assert recipe.lessons(name, tmp_path).split == "last"
+
+
+def starting_point(name):
+    t5 = load_t5(name)
+    return t5.params, t5.config
 
 
 def test_a_wheel_takes_the_weights_along():

@@ -41,7 +41,7 @@ def pretrain(args: Sequence[str]) -> Callable[..., None]:
         save_seconds: float = 300.0,
     ) -> None:
         """Pre-train a T5 by span corruption, or adapt one as a language model (--start and
-        --objective prefix_lm).
+        --objective prefix_lm); with both --start and --architecture the model is widened first.
 
         The text comes from files (--text.files) or, with --document pocket, from the pocket
         language (its tokenizer is named "pocket"). A finished run is not repeated; an interrupted

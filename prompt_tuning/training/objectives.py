@@ -83,17 +83,23 @@ def span_corruption(
 
 
 def prefix_lm(
-    documents: Sequence[np.ndarray], rng: np.random.Generator, length: int, eos_id: int
+    documents: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    length: int,
+    eos_id: int,
+    last: bool = False,
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Prefixes (inputs) and continuations (targets), each with EOS and of at most `length` ids.
 
     documents: tokens without EOS. Longer ones are cut into pieces of `length - 1`; a piece is split
     at a uniformly random place, at least one token on either side. Single tokens are left out.
+    last: split before the last token instead.
     """
     size = length - 1
     pieces = [text[at : at + size] for text in documents for at in range(0, len(text), size)]
     pieces = [piece.tolist() for piece in pieces if len(piece) > 1]
-    splits = rng.integers(1, [len(piece) for piece in pieces]) if pieces else []
+    sizes = [len(piece) for piece in pieces]
+    splits = [n - 1 for n in sizes] if last else rng.integers(1, sizes) if pieces else []
     inputs = [[*piece[:at], eos_id] for piece, at in zip(pieces, splits, strict=True)]
     targets = [[*piece[at:], eos_id] for piece, at in zip(pieces, splits, strict=True)]
     return inputs, targets

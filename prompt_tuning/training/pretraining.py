@@ -18,6 +18,7 @@ from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.model import init_params
 from prompt_tuning.t5.tokenizer import load_tokenizer
+from prompt_tuning.t5.widen import widen
 from prompt_tuning.tasks import pocket
 from prompt_tuning.training.batches import Batch, fill_batch
 from prompt_tuning.training.corpus import Corpus, TextConfig
@@ -40,14 +41,17 @@ MARGIN = 0.97  # of the documents that fit on average; a batch that they do not 
 
 @dataclasses.dataclass(frozen=True)
 class Pretraining:
-    """T5's pre-training by default. Give an `architecture`, or the model to `start` from."""
+    """T5's pre-training by default. Give an `architecture`, or the model to `start` from, or both:
+    then the model is first widened to the architecture (`t5.widen`).
+    """
 
     name: str = "t5"  # of the model; begins the directory's name
     architecture: T5Config | None = None  # to train from scratch
-    start: str | None = None  # or the model to go on from (a folder), as LM adaptation does
+    start: str | None = None  # the model to go on from (a folder), as LM adaptation does
     tokenizer: str | None = None  # a folder, a file or "pocket"; None: that of `start`
     text: TextConfig = dataclasses.field(default_factory=lambda: TextConfig(documents=1_000_000))
     objective: Literal["span_corruption", "prefix_lm"] = "span_corruption"  # prefix_lm: adaptation
+    split: Literal["anywhere", "last"] = "anywhere"  # prefix_lm: last leaves one token to continue
     length: int = 512  # ids of an encoder row, all of them used (T5)
     batch_size: int = 128  # rows (T5: 2 ** 16 tokens a batch)
     micro_batches: int = 1  # the batch in so many equal parts, for memory: the same update
@@ -67,8 +71,8 @@ class Pretraining:
         for name in ("steps", "batch_size", "eval_every", "eval_batches", "micro_batches"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if (self.architecture is None) == (self.start is None):
-            raise UserError("give either an architecture, to train from scratch, or a start")
+        if self.architecture is None and self.start is None:
+            raise UserError("give an architecture, to train from scratch, or a start, or both")
         if self.start is None and self.tokenizer is None:
             raise UserError("name a tokenizer: training from scratch has none of its own")
         if self.length < 8:
@@ -141,7 +145,11 @@ def starting_model(config: Pretraining) -> FrozenT5:
     """The model that training starts from, in float32."""
     named = pocket.TOKENIZER if config.tokenizer == "pocket" else config.tokenizer
     if config.start is not None:
-        return load_t5(config.start, dtype="float32", tokenizer=named)
+        t5 = load_t5(config.start, dtype="float32", tokenizer=named)
+        if config.architecture is None:
+            return t5
+        params = widen(t5.params, t5.config, config.architecture, config.seed)
+        return dataclasses.replace(t5, config=config.architecture, params=params)
     assert config.architecture is not None
     assert named is not None
     tokenizer = load_tokenizer(named)
@@ -171,15 +179,17 @@ def make_batch(
         inputs, targets = rows[0].tolist(), rows[1].tolist()
         layout = [[b] for b in range(B)]
     else:
-        U, window = T, _window(corpus, B, T, t5.eos_id)
+        last = config.split == "last"
+        U = max(T // 8, 2) if last else T  # targets of two ids, of several documents
+        window = _window(corpus, B, (T, U), t5.eos_id, last)
         tokens = corpus.read(seed, step * window, window)
-        inputs, targets = prefix_lm(_documents(tokens, t5.eos_id), rng, T, t5.eos_id)
+        inputs, targets = prefix_lm(_documents(tokens, t5.eos_id), rng, T, t5.eos_id, last)
         sizes = [(len(x), len(y)) for x, y in zip(inputs, targets, strict=True)]
         layout = []
         for g in range(-(-B // GROUP)):
             share = min(GROUP, B - g * GROUP)
             first, beyond = (n * len(sizes) // B for n in (g * GROUP, g * GROUP + share))
-            packed = pack(sizes[first:beyond], (T, T))[:share]
+            packed = pack(sizes[first:beyond], (T, U))[:share]
             layout += [[first + n for n in row] for row in packed]
     shape = (B, T, U)
     return fill_batch(
@@ -193,13 +203,14 @@ def _documents(tokens: np.ndarray, eos_id: int) -> list[np.ndarray]:
 
 
 @functools.lru_cache(maxsize=4)
-def _window(corpus: Corpus, rows: int, length: int, eos_id: int) -> int:
+def _window(corpus: Corpus, rows: int, limit: tuple[int, int], eos_id: int, last: bool) -> int:
     """How many tokens of the stream make a batch of the prefix LM, found by packing some."""
+    length = limit[0]
     tried, needed = 0, 0
     for trial in range(8):
         count = 2 * length * min(rows, GROUP)
         documents = _documents(corpus.read(0, trial * count, count), eos_id)
-        pieces = prefix_lm(documents, np.random.default_rng(trial), length, eos_id)
+        pieces = prefix_lm(documents, np.random.default_rng(trial), length, eos_id, last)
         sizes = [(len(x), len(y)) for x, y in zip(*pieces, strict=True)]
-        tried, needed = tried + count, needed + len(pack(sizes, (length, length)))
+        tried, needed = tried + count, needed + len(pack(sizes, limit))
     return max(int(MARGIN * tried / max(needed, 1)), 1) * rows

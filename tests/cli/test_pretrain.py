@@ -70,7 +70,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, refused, words, tmp_path)
         ((*words, "--architecture", "huge"), "huge: neither a size"),
         ((*words, "--architecture", tmp_path / "size.json"), "did you mean d_model"),
         ((*words, "--tokenizer", tmp_path, "--document", "pocket", *out), "no tokenizer there"),
-        (("pretrain", "--document", "pocket"), "either an architecture"),
+        (("pretrain", "--document", "pocket"), "give an architecture"),
         (("pretrain", "--config", tmp_path / "none.json"), "none.json"),
         (("pretrain", "--config", tmp_path / "list.json"), "list.json"),
         (("pretrain", f"--config={tmp_path / 'misspelt.json'}"), "did you mean steps"),

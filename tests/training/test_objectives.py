@@ -111,6 +111,13 @@ def test_the_split_is_uniform():
     assert all(abs(n - 2000) < 200 for n in lengths.values())
 
 
+def test_the_last_token_alone_continues():
+    texts = [np.arange(2, 2 + n, dtype=np.int32) for n in (1, 2, 9, 40)]
+    inputs, targets = prefix_lm(texts, rng(), 32, EOS, last=True)
+    assert targets == [[3, EOS], [10, EOS], [32, EOS], [41, EOS]]  # 40 are cut after 31
+    assert inputs[1] == [*range(2, 10), EOS]
+
+
 def test_the_same_generator_gives_the_same_rows():
     tokens = rng().integers(2, 900, (4, 141)).astype(np.int32)
     first = span_corruption(tokens, rng(5), SENTINELS, EOS)

@@ -71,6 +71,13 @@ class PocketSource:
     owners: Callable[[], Mapping[str, str]] | None = None
     splits: tuple[str, ...] = tuple(SIZES)
 
+    @functools.cached_property
+    def owner(self) -> Callable[[str], str]:
+        """The split that owns a content, by its key."""
+        if self.owners is not None:
+            return self.owners().__getitem__
+        return functools.partial(split_of, self.name)
+
     def rows(self, split: str) -> list[Row]:
         if split not in self.splits:
             known = ", ".join(self.splits)
@@ -88,9 +95,6 @@ def _rows(source: PocketSource, split: str) -> tuple[Row, ...]:
     task = int.from_bytes(hashlib.sha256(source.name.encode()).digest()[:4], "big")
     part = list(SIZES).index(split)
     labels = source.labels or ("",)
-    owner = (
-        source.owners().__getitem__ if source.owners else (functools.partial(split_of, source.name))
-    )
     seen: set[str] = set()
     rows: list[Row] = []
     for number in range(SIZES[split] // source.answers):
@@ -100,7 +104,7 @@ def _rows(source: PocketSource, split: str) -> tuple[Row, ...]:
         for _ in range(_TRIES):
             made = source.make(roll, label, level)
             text = json.dumps(made.fields, sort_keys=True)
-            if text not in seen and all(owner(key) == split for key in made.keys):
+            if text not in seen and all(source.owner(key) == split for key in made.keys):
                 break
         else:
             name = f"pocket/{source.name}"

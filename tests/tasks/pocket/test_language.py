@@ -13,7 +13,6 @@ from prompt_tuning.tasks.pocket.text import a, dice, joined, listed, plural, thi
 from prompt_tuning.tasks.pocket.things import CATEGORIES, THINGS
 
 GOLDEN = "9845a99a56e29fb044d937b78ddce059e5089f8c75282d659a45467a298af6cb"
-GOLDEN = "9845a99a56e29fb044d937b78ddce059e5089f8c75282d659a45467a298af6cb"
 COUNT = 10_000
 LABELS = sorted({label for task in TASKS for label in task.labels})
 FIELDS = words(
