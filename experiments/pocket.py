@@ -35,7 +35,7 @@ SIZES = {
     "s": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.01, model_steps=300),
     "b": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "l": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
-    "xl": Tuned(prompt_rate=0.3, prompt_steps=120, model_rate=0.003, model_steps=120),
+    "xl": Tuned(prompt_rate=0.3, prompt_steps=160, model_rate=0.003, model_steps=160),
 }
 TASKS = ("pocket/topic", "pocket/cb", "pocket/sst2")
 MORE_TASKS = (  # --setting full
