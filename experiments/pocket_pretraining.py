@@ -3,10 +3,11 @@
 Command: `python experiments/pocket_pretraining.py --size xs --out FOLDER` (several sizes, or all
 without `--size`). It can be interrupted at any time and goes on where it was; what is finished is
 not repeated. With `--install` the models are then written into the package as `pocket:xs` ...
-Cost: hours of two CPU cores for all sizes, most of them for the largest.
-As in the paper (section 2): span corruption first, then the prefix language model. What adaptation
-starts from (`@0`) and models on the way (`@STEPS`) are kept for the ablations of section 3.2, and
-shipped where there is room.
+Cost: hours of two CPU cores for all sizes.
+As in the paper (section 2): span corruption first, then the prefix language model, at last on
+lessons (`tasks/pocket/lessons.py`). The largest starts from the next smaller one, widened, and has
+adaptation and lessons only. What adaptation starts from (`@0`) and models on the way (`@STEPS`) are
+kept for the ablations of section 3.2, and shipped where there is room.
 Expect: held-out losses that fall from size to size; each model's are in its model card.
 """
 
