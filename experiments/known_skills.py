@@ -18,6 +18,7 @@ from prompt_tuning.evaluation.inference import score_label_ids
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.tasks.base import Task
 from prompt_tuning.tasks.pocket import frames, suite
+from prompt_tuning.tasks.pocket.source import level_of
 
 # Task -> the text with the beginning of the sentence to complete, and the names of its levels.
 SKILLS: dict[str, tuple[Task, str, tuple[str, ...]]] = {
@@ -50,10 +51,11 @@ def cases(skill: str, count: int | None = None) -> list[Case]:
     """The dev examples of a task (the first `count`) in the words of the language."""
     task, form, levels = SKILLS[skill]
     found = []
-    for row in task.source.rows("validation")[:count]:
+    examples = task.load("validation")[:count]
+    for row, example in zip(task.source.rows("validation"), examples, strict=False):
         clause = frames.clause(row["hypothesis"]) if "hypothesis" in row else ""
-        level = levels[int(row["idx"].split("/")[1]) - 1]
-        found.append((form.format(**row, clause=clause), row["label"], level))
+        level = levels[level_of(example) - 1]
+        found.append((form.format(**row, clause=clause), example.target, level))
     return found
 
 

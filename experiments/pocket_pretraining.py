@@ -51,7 +51,7 @@ class Size:
     adaptation_rate: float
     adaptation_steps: int
     keep: tuple[int, ...]  # steps of adaptation after which the model is kept, too
-    ship: tuple[int, ...]  # of these and 0, which ones the package holds beside the last
+    ship: tuple[int, ...]  # of these, 0 and adaptation_steps: what the package holds, too
     lesson_rate: float  # Adafactor's, relative to the parameters, as for model tuning
     widened: str | None = None  # the adapted model that this one starts its adaptation from
 

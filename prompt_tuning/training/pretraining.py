@@ -20,6 +20,7 @@ from prompt_tuning.t5.model import init_params
 from prompt_tuning.t5.tokenizer import load_tokenizer
 from prompt_tuning.t5.widen import widen
 from prompt_tuning.tasks import pocket
+from prompt_tuning.tasks.base import check_choices
 from prompt_tuning.training.batches import Batch, fill_batch
 from prompt_tuning.training.corpus import Corpus, TextConfig
 from prompt_tuning.training.objectives import prefix_lm, span_corruption, span_lengths
@@ -68,6 +69,7 @@ class Pretraining:
     seed: int = 0  # initialisation, order of documents, noise and splits
 
     def __post_init__(self) -> None:
+        check_choices(self)
         for name in ("steps", "batch_size", "eval_every", "eval_batches", "micro_batches"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
@@ -75,6 +77,8 @@ class Pretraining:
             raise UserError("give an architecture, to train from scratch, or a start, or both")
         if self.start is None and self.tokenizer is None:
             raise UserError("name a tokenizer: training from scratch has none of its own")
+        if self.split == "last" and self.objective != "prefix_lm":
+            raise UserError("split last is of the objective prefix_lm")
         if self.length < 8:
             raise UserError(f"length must be at least 8, not {self.length}")
         if self.batch_size % self.micro_batches:

@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from prompt_tuning.training.pretrain import pretrain
 from prompt_tuning.training.pretraining import Pretraining, architecture, make_batch, starting_model
 from prompt_tuning.training.stop import Interrupted
 from prompt_tuning.training.validation import validation_loss
+from tests.training import killing
 
 NAMES, PLACES = ["Ann", "Ben", "Cat", "Dan"], ["park", "barn", "mill", "tent", "shed"]
 TINY = T5Config(vocab_size=40, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_decoder_layers=1,
@@ -205,32 +207,18 @@ def test_a_finished_run_is_not_repeated(base):
 
 
 KILLED = """
-    import os, signal, sys, json
+    import sys, json
     sys.path.insert(0, sys.argv[1])
-    import toy_documents
-    from prompt_tuning.training import checkpoint, pretrain as module
+    import killing, toy_documents
+    from prompt_tuning.training import pretrain as module
     from prompt_tuning.training.pretraining import Pretraining
 
-    place, count = sys.argv[3], int(sys.argv[4])
+    place, killing.count = sys.argv[3], int(sys.argv[4])
 
-    def dying(function, after):
-        def call(*args, **kwargs):
-            global count
-            count -= 1
-            if count < 0 and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*args, **kwargs)
-            if count < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-        return call
-
-    if place == "rename":  # Orbax has written its temporary folder and is about to commit it
-        from orbax.checkpoint._src.path import atomicity
-        cls = atomicity.AtomicRenameTemporaryPath
-        cls.finalize = dying(cls.finalize, after=False)
+    if place == "rename":
+        killing.die_at_commits()
     elif place == "card":  # a model is being written, without its card
-        module.write_card = dying(module.write_card, after=False)
+        module.write_card = killing.dying(module.write_card, after=False)
     config = Pretraining.from_dict(json.load(open(sys.argv[1] + "/config.json")))
     module.pretrain(config, sys.argv[2], document=toy_documents.document, quiet=True, log_every=4,
                     save_seconds=0.0)
@@ -247,6 +235,7 @@ def test_a_run_killed_at_any_moment_ends_as_if_never_killed(tiny, tmp_path, monk
     config = tiny(keep_steps=(5,))
     (tmp_path / "config.json").write_text(json.dumps(config.to_dict()))
     (tmp_path / "killed.py").write_text(textwrap.dedent(KILLED))
+    shutil.copy(killing.__file__, tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     import toy_documents
 
@@ -352,6 +341,8 @@ def test_bad_configurations_are_refused_in_one_line(tiny, tokenizer, tmp_path):
     cases = [
         (lambda: tiny(steps=0), "steps must be at least 1"),
         (lambda: tiny(architecture=None), "give an architecture"),
+        (lambda: tiny(split="lasst"), "split"),
+        (lambda: tiny(split="last"), "split last is of the objective prefix_lm"),
         (lambda: tiny(tokenizer=None), "name a tokenizer"),
         (lambda: tiny(keep_steps=(13,)), "between 1 and 12"),
         (lambda: tiny(length=4), "length must be"),

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from prompt_tuning.training.loop import train
 from prompt_tuning.training.member import load_result
 from prompt_tuning.training.population import Population
 from prompt_tuning.training.stop import Interrupted
+from tests.training import killing
 
 
 def outcome(directory: pathlib.Path) -> dict:
@@ -49,38 +51,25 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(toy_run, tmp_path, m
 
 
 KILLED = """
-    import json, os, random, signal, sys
+    import json, sys
+    import killing
     from prompt_tuning.training import checkpoint
     from prompt_tuning.training.loop import train
     from prompt_tuning.training.run import Run
 
     # Die in the given number of calls from now, before, inside or after a save, or between steps.
-    place, count = sys.argv[3], int(sys.argv[4])
+    place, killing.count = sys.argv[3], int(sys.argv[4])
 
-    def dying(function, after):
-        def call(*args, **kwargs):
-            global count
-            count -= 1
-            if count < 0 and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = function(*args, **kwargs)
-            if count < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
-        return call
-
-    if place == "rename":  # Orbax has written its temporary folder and is about to commit it
-        from orbax.checkpoint._src.path import atomicity
-        cls = atomicity.AtomicRenameTemporaryPath
-        cls.finalize = dying(cls.finalize, after=False)
+    if place == "rename":
+        killing.die_at_commits()
     elif place == "save":
-        checkpoint.save = dying(checkpoint.save, after=True)
+        checkpoint.save = killing.dying(checkpoint.save, after=True)
     elif place == "log":
         import prompt_tuning.training.population as loop
-        loop.append_jsonl = dying(loop.append_jsonl, after=True)
+        loop.append_jsonl = killing.dying(loop.append_jsonl, after=True)
     elif place == "prompt":
         from prompt_tuning.training.member import Member
-        Member.save = dying(Member.save, after=False)
+        Member.save = killing.dying(Member.save, after=False)
     runs = [Run.from_dict(values) for values in json.load(open(sys.argv[1]))]
     train(runs, sys.argv[2], quiet=True, log_every=1, save_seconds=0.0)
 """
@@ -91,6 +80,7 @@ def test_runs_killed_at_any_moment_end_as_if_never_killed(toy_run, tmp_path):
     results = train(runs, tmp_path / "whole", quiet=True, log_every=1)
     (tmp_path / "runs.json").write_text(json.dumps([run.to_dict() for run in runs]))
     (tmp_path / "killed.py").write_text(textwrap.dedent(KILLED))
+    shutil.copy(killing.__file__, tmp_path)
     places = [("log", 1), ("save", 0), ("rename", 2), ("save", 1), ("prompt", 1), ("rename", 1)]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
     environment = {**os.environ, **cache, "JAX_PLATFORMS": "cpu"}

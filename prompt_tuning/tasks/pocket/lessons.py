@@ -6,7 +6,7 @@ the suite's training splits, so nothing that is scored stands in them, and none 
 task. Some documents are among them, so that what is known stays known.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from prompt_tuning.tasks.pocket import frames, suite
 from prompt_tuning.tasks.pocket.language import document
@@ -42,11 +42,7 @@ _ASKED: dict[str, tuple[str, ...]] = {
 }
 # Of these a lesson is drawn; None is a document. What is harder comes oftener.
 _DRAWN = (*["cb"] * 4, *["sst2"] * 2, *["rte"] * 2, "qqp", None, None)
-_SOURCES = {
-    source.name: source
-    for source in (task.source for task in (suite.CB, suite.RTE, suite.SST2, suite.QQP))
-    if isinstance(source, PocketSource)
-}
+_TASKS = {"cb": suite.CB, "rte": suite.RTE, "sst2": suite.SST2, "qqp": suite.QQP}
 
 
 def lesson(seed: int, index: int) -> str:
@@ -55,7 +51,7 @@ def lesson(seed: int, index: int) -> str:
     name = roll.pick(_DRAWN)
     if name is None:
         return document(seed, roll.below(2**48)).removesuffix(".")
-    made, answer = content(roll, _SOURCES[name])
+    made, answer = content(roll, cast(PocketSource, _TASKS[name].source))
     fields: dict[str, Any] = dict(made.fields)
     if "hypothesis" in fields:
         fields["clause"] = frames.clause(fields["hypothesis"])
