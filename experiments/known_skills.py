@@ -43,6 +43,21 @@ SKILLS: dict[str, tuple[Task, str, tuple[str, ...]]] = {
         "{question1} {question2} New or repeated?",
         ("wording", "opposites", "who gives"),
     ),
+    "pocket/mrpc": (
+        suite.MRPC,
+        "{sentence1} {sentence2} Agree or differ?",
+        ("wording", "opposites", "who gives"),
+    ),
+    "pocket/wic": (
+        suite.WIC,
+        "{sentence1} {sentence2} Same or different? {word}:",
+        ("more in common", "only the word"),
+    ),
+    "pocket/boolq": (
+        suite.BOOLQ,
+        "{passage} Yes or no? {question}",
+        ("one fact or two", "another's value", "two steps"),
+    ),
 }
 Case = tuple[str, str, str]  # text, the word that completes it, level
 
@@ -76,13 +91,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", default=list(pocket.SIZES), help="xs, xs@3000 ...")
     names = parser.parse_args().models
-    print(f"{'':<12}{'':<15}" + "".join(f"{name:>8}" for name in names))
+    print(f"{'':<13}{'':<16}" + "".join(f"{name:>8}" for name in names))
     models = [load_t5(f"pocket:{name}") for name in names]
     for skill in SKILLS:
         found = [known(t5, skill) for t5 in models]
         for level in found[0]:
             values = "".join(f"{shares[level]:8.0f}" for shares in found)
-            print(f"{skill:<12} {level:<14}{values}", flush=True)
+            print(f"{skill:<12} {level:<16}{values}", flush=True)
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ class Options:
     run_steps: int = 100  # of whole runs
     threads: int = os.cpu_count() or 1
     populations: tuple[int, ...] = (1, 4, 16)
+    population_batches: tuple[int, ...] = (4, 32)  # rows of a step of each run
     out: str = "docs"
 
 
@@ -232,7 +233,7 @@ def process(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts]) 
 
 def populations(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts]) -> list[Row]:
     """Runs trained together against one after the other; on a CPU, of the smallest model."""
-    batch, length, total = o.batch, 20, 64
+    length, total = 20, 64
     if jax.default_backend() != "cpu":
         small, length, total = t5, o.length, o.length + o.input
     elif pocket_models():
@@ -242,18 +243,19 @@ def populations(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Text
                           num_heads=2, d_kv=16)  # fmt: skip
         small = FrozenT5(config, init_params(config), MissingTokenizer("tiny", 1024), "tiny")
     rng = np.random.default_rng(0)
-    inputs = rng.integers(2, small.config.vocab_size, (batch, total - length)).tolist()
-    targets = rng.integers(2, small.config.vocab_size, (batch, 2)).tolist()
     sides = {R: Ours(small, start_prompts(small, length, R)) for R in o.populations}
-    calls = {str(R): always(side.train, inputs, targets) for R, side in sides.items()}
-    seconds = measure(calls, o.rounds)
-    name = small.name if small.name != "tiny" else "a tiny T5"
-    alone = 1 / seconds[str(o.populations[0])]
-    rows = printed([
-        Row(f"{R} runs of {name} together, steps of {batch} x {total} ids", "steps of runs/s",
-            R / seconds[str(R)], alone)
-        for R in o.populations
-    ])  # fmt: skip
+    name, rows = small.name if small.name != "tiny" else "a tiny T5", []
+    for batch in o.population_batches:
+        inputs = rng.integers(2, small.config.vocab_size, (batch, total - length)).tolist()
+        targets = rng.integers(2, small.config.vocab_size, (batch, 2)).tolist()
+        calls = {str(R): always(side.train, inputs, targets) for R, side in sides.items()}
+        seconds = measure(calls, o.rounds)
+        alone = 1 / seconds[str(o.populations[0])]
+        rows += printed([
+            Row(f"{R} runs of {name} together, steps of {batch} x {total} ids", "steps of runs/s",
+                R / seconds[str(R)], alone)
+            for R in o.populations
+        ])  # fmt: skip
     return rows + (whole_runs(o) if pocket_models() else [])
 
 

@@ -131,7 +131,10 @@ def source_name(config: TextConfig, document: Document | None) -> str:
     """The files, or the generator, by name."""
     if config.files:
         return ", ".join(pathlib.Path(file).name for file in config.files)
-    return f"{document.__module__}.{document.__qualname__}" if document else ""
+    if document is None:
+        return ""
+    named = document if hasattr(document, "__qualname__") else type(document)
+    return f"{named.__module__}.{named.__qualname__}"
 
 
 def _drawer(config: TextConfig, document: Document | None) -> Callable[[int], str]:

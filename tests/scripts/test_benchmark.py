@@ -13,7 +13,7 @@ from scripts import benchmark, benchmark_process
 from scripts.benchmark_report import Row, write
 
 TINY = {"tasks": (), "batch": 3, "length": 2, "input": 6, "limit": 16, "rounds": 1,
-        "examples": 4, "output": 3, "threads": 1, "populations": (1, 2),
+        "examples": 4, "output": 3, "threads": 1, "populations": (1, 2), "population_batches": (2,),
         "remat": "none", "run_steps": 4}  # fmt: skip
 
 
