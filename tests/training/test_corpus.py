@@ -1,5 +1,6 @@
 """Tokenised text: an endless stream that can be read anywhere, from files or a generator."""
 
+import functools
 import json
 import textwrap
 
@@ -8,7 +9,7 @@ import pytest
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.tokenizer import load_tokenizer
-from prompt_tuning.training.corpus import Corpus, TextConfig, load_corpus
+from prompt_tuning.training.corpus import Corpus, TextConfig, load_corpus, source_name
 
 EOS = 1
 WORDS = ["the", "a", "is", "was", "film", "good", "bad", "great", "awful", "yes", "no", "happy"]
@@ -135,3 +136,13 @@ def test_bad_text_is_refused_in_one_line(tokenizer, tmp_path):
         with pytest.raises(UserError, match=message) as error:
             call()
         assert "\n" not in str(error.value)
+
+
+def test_a_generator_is_named_whatever_can_be_called():
+    def document(seed, index):
+        return ""
+
+    config = TextConfig(documents=2, held_out=1)
+    assert source_name(config, document).endswith("whatever_can_be_called.<locals>.document")
+    assert source_name(config, functools.partial(document)) == "functools.partial"
+    assert source_name(config, None) == ""

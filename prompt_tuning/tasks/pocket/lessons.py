@@ -3,7 +3,7 @@
 They are what the pocket models read last, about what they had not learnt from documents: verdicts
 under negation, claims, what follows from what, and repeated questions. Their contents are those of
 the suite's training splits, so nothing that is scored stands in them, and none has the fields of a
-task. Some documents are among them, so that what is known stays known.
+task. Some documents are among them; of these, too, only the last word is learnt.
 """
 
 from typing import Any, cast
