@@ -33,7 +33,7 @@ from prompt_tuning.evaluation.rows import encode_inputs, encode_targets
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import FrozenT5, load_t5, pocket_models, save_t5
 from prompt_tuning.t5.model import init_params
-from prompt_tuning.t5.runtime import plain_cpu_products
+from prompt_tuning.t5.runtime import plain_cpu_products, reuse_memory
 from prompt_tuning.t5.tokenizer import MissingTokenizer, Tokenizer
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
@@ -309,7 +309,8 @@ def benchmark(o: Options, texts: list[Texts] | None = None) -> list[Row]:
 
 
 def main() -> int:
-    plain_cpu_products()
+    plain_cpu_products()  # as the command line does
+    reuse_memory()
     o = tyro.cli(Options, description=(__doc__ or "").splitlines()[0])
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: o.threads])

@@ -34,10 +34,11 @@ def main() -> None:
     prompt = np.random.default_rng(0).normal(size=(length, width)).astype(np.float32)
     if name == "ours":
         from prompt_tuning.t5.load import load_t5
-        from prompt_tuning.t5.runtime import plain_cpu_products
+        from prompt_tuning.t5.runtime import plain_cpu_products, reuse_memory
         from scripts.benchmark_ours import Ours
 
         plain_cpu_products()
+        reuse_memory()
         side = Ours(load_t5(folder), [prompt], remat)
     else:
         from scripts.benchmark_peft import Peft

@@ -9,6 +9,7 @@ import tyro
 
 from prompt_tuning.cli.common import one_word
 from prompt_tuning.errors import UserError
+from prompt_tuning.t5.runtime import reuse_memory
 from prompt_tuning.tasks.sources.files import parse_object, read_text
 from prompt_tuning.training.loop import train
 from prompt_tuning.training.run import Run, UserTask, model_tuning, paper, released
@@ -116,6 +117,7 @@ def train_configs(
 
 
 def _train(runs: list[Run], output: Output) -> None:
+    reuse_memory()
     results = train(
         runs,
         output.out,

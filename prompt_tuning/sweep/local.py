@@ -19,8 +19,8 @@ from prompt_tuning.sweep.evaluations import Evaluation
 from prompt_tuning.sweep.status import FAILED, failure, last_holder
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.sweep.work import work
+from prompt_tuning.t5.runtime import reuse_memory
 from prompt_tuning.training import checkpoint
-from prompt_tuning.training.memory import reuse_memory
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.stop import Interrupted, listen
 

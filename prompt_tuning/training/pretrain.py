@@ -18,10 +18,10 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.t5.model import T5
+from prompt_tuning.t5.runtime import reuse_memory
 from prompt_tuning.training import checkpoint, trees
 from prompt_tuning.training.batches import Batch, ahead
 from prompt_tuning.training.corpus import Corpus, Document, load_corpus, source_name
-from prompt_tuning.training.memory import reuse_memory
 from prompt_tuning.training.model_card import model_card, tree_sha256, write_card
 from prompt_tuning.training.optimizer import make_optimizer
 from prompt_tuning.training.pretraining import Pretraining, make_batch, starting_model

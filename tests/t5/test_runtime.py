@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import subprocess
 import sys
 
@@ -49,3 +50,28 @@ def test_what_the_user_has_set_stays(tmp_path, variables, kept):
     found = run(tmp_path, **variables, XLA_FLAGS=flags)
     assert found[:2] == [kept and kept.format(tmp_path), flags]
     assert not (tmp_path / "prompt_tuning").exists()
+
+
+MEMORY = """
+import pathlib, numpy as np
+from prompt_tuning.t5 import runtime
+{call}
+
+def resident():
+    lines = pathlib.Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+before = resident()
+np.ones(16 * 2**20)  # 128 MiB, freed at once
+print(round(resident() - before))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator alone is set")
+def test_freed_memory_is_kept_for_the_next_step():
+    left = [
+        int(subprocess.check_output([sys.executable, "-c", MEMORY.format(call=call)]))
+        for call in ("", "runtime.reuse_memory()")
+    ]
+    assert left[0] < 16
+    assert left[1] > 112
