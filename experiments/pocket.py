@@ -37,10 +37,10 @@ SIZES = {
     "l": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.003, model_steps=200),
     "xl": Tuned(prompt_rate=0.3, prompt_steps=160, model_rate=0.003, model_steps=160),
 }
-TASKS = ("pocket/topic", "pocket/sst2")
+TASKS = ("pocket/topic", "pocket/qqp")
 MORE_TASKS = (  # --setting full
     *("pocket/boolq", "pocket/cb", "pocket/copa", "pocket/multirc", "pocket/mrpc"),
-    *("pocket/qqp", "pocket/rte", "pocket/wic"),
+    *("pocket/rte", "pocket/sst2", "pocket/wic"),
 )
 SEEDS = {"pocket": (0,), "full": (0, 1, 2)}
 LENGTHS = {"pocket": (1, 5, 20, 100), "full": (1, 5, 20, 100, 150)}

@@ -5,9 +5,9 @@ without `--size`). It can be interrupted at any time and goes on where it was; w
 not repeated. With `--install` the models are then written into the package as `pocket:xs` ...
 Cost: hours of two CPU cores for all sizes.
 As in the paper (section 2): span corruption first, then the prefix language model, at last on
-lessons (`tasks/pocket/lessons.py`). The largest starts from the next smaller one, widened, and has
-adaptation and lessons only. What adaptation starts from (`@0`) and models on the way (`@STEPS`) are
-kept for the ablations of section 3.2, and shipped where there is room.
+lessons (`tasks/pocket/lessons.py`). The largest is the next smaller one, widened, with some more
+lessons. What adaptation starts from (`@0`) and models on the way (`@STEPS`) are kept for the
+ablations of section 3.2, and shipped where there is room.
 Expect: held-out losses that fall from size to size; each model's are in its model card.
 """
 
@@ -33,7 +33,7 @@ from prompt_tuning.training.validation import Validation
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEXT = TextConfig(documents=450_000, held_out=1000, seed=1)
-LESSONS = TextConfig(documents=250_000, held_out=1000, seed=3)
+LESSONS = TextConfig(documents=600_000, held_out=1000, seed=3)
 WARMUP = 200  # steps
 SHARD_BYTES = 4_000_000  # no file of the repository is above 5 MB
 
@@ -46,14 +46,13 @@ class Size:
     layers: int  # on each side
     d_kv: int
     d_ff: int
-    learning_rate: float  # of span corruption
+    learning_rate: float
     steps: int  # of span corruption; 0: the model is `widened` instead
-    adaptation_rate: float
     adaptation_steps: int
+    lesson_steps: int
     keep: tuple[int, ...]  # steps of adaptation after which the model is kept, too
     ship: tuple[int, ...]  # of these, 0 and adaptation_steps: what the package holds, too
-    lesson_rate: float  # Adafactor's, relative to the parameters, as for model tuning
-    widened: str | None = None  # the adapted model that this one starts its adaptation from
+    widened: str | None = None  # the finished model that this one starts its lessons from
 
     @property
     def architecture(self) -> T5Config:
@@ -68,16 +67,15 @@ class Size:
         )
 
 
-LESSON_STEPS = 2000
 KEPT = (150, 300, 750, 1500)
 SHIPPED = (0, 300, 1500, 3000)
 # Smaller models take larger rates. In bfloat16 the package may hold 25 MB; one xl is 11 of them.
 SIZES = {
-    "xs": Size(16, 2, 8, 32, 1e-2, 2000, 1e-2, 3000, KEPT, SHIPPED, 1e-2),
-    "s": Size(32, 2, 16, 64, 8e-3, 2000, 8e-3, 3000, KEPT, SHIPPED, 1e-2),
-    "b": Size(64, 2, 16, 128, 5e-3, 2000, 5e-3, 3000, KEPT, SHIPPED, 3e-3),
-    "l": Size(128, 3, 32, 256, 3e-3, 2000, 3e-3, 2500, (125, 250, 625, 1250), (0,), 3e-3),
-    "xl": Size(256, 3, 64, 512, 0.0, 0, 2e-3, 500, (), (), 3e-3, widened="l"),
+    "xs": Size(16, 2, 8, 32, 1e-2, 2000, 3000, 8000, KEPT, SHIPPED),
+    "s": Size(32, 2, 16, 64, 8e-3, 2000, 3000, 8000, KEPT, SHIPPED),
+    "b": Size(64, 2, 16, 128, 5e-3, 2000, 3000, 8000, KEPT, SHIPPED),
+    "l": Size(128, 3, 32, 256, 3e-3, 2000, 2500, 8000, (125, 250, 625, 1250), (0,)),
+    "xl": Size(256, 3, 64, 512, 5e-4, 0, 0, 600, (), (), widened="l"),
 }
 
 
@@ -94,18 +92,16 @@ def pretraining(name: str) -> Pretraining:
         architecture=size.architecture,
         tokenizer=str(TOKENIZER),
         steps=size.steps,
-        **_shared(size.learning_rate),
+        **_shared(name),
     )
 
 
 def adaptation(name: str, start: pathlib.Path) -> Pretraining:
-    """The prefix language model, from the result of span corruption, or from a narrower model."""
+    """The prefix language model, from the result of span corruption."""
     size = SIZES[name]
     return _prefix_lm(
         name,
         start,
-        size.adaptation_rate,
-        architecture=size.architecture if size.widened else None,
         steps=size.adaptation_steps,
         keep_steps=size.keep,
         save_dtype="bfloat16",
@@ -113,30 +109,32 @@ def adaptation(name: str, start: pathlib.Path) -> Pretraining:
 
 
 def lessons(name: str, start: pathlib.Path) -> Pretraining:
-    """The last round: questions in the words of the language, of which only the answer is learnt.
+    """The last round: questions in the words of the language, of which the answer alone is learnt.
 
-    With the optimiser of model tuning; Muon, which is better on whole texts, was slower here.
+    start: the adapted model, or a finished narrower one.
     """
-    optimizer = OptimizerConfig(
-        learning_rate=SIZES[name].lesson_rate,
-        scale_by_parameter=True,
-        weight_decay=0.0,
-        warmup_steps=20,
-        decay="linear",
+    size = SIZES[name]
+    return _prefix_lm(
+        name,
+        start,
+        architecture=size.architecture if size.widened else None,
+        steps=size.lesson_steps,
+        split="last",
+        text=LESSONS,
+        batch_size=16,
+        seed=4 if size.widened else 2,  # in another order than before
     )
-    fields = {"split": "last", "text": LESSONS, "batch_size": 16, "optimizer": optimizer}
-    return _prefix_lm(name, start, 0.0, steps=LESSON_STEPS, seed=2, **fields)
 
 
-def _prefix_lm(name: str, start: pathlib.Path, rate: float, **fields: Any) -> Pretraining:
-    shared = _shared(rate) | fields
+def _prefix_lm(name: str, start: pathlib.Path, **fields: Any) -> Pretraining:
+    shared = _shared(name) | fields
     return Pretraining(name=name, start=str(start), objective="prefix_lm", **shared)
 
 
-def _shared(learning_rate: float) -> dict[str, Any]:
+def _shared(name: str) -> dict[str, Any]:
     optimizer = OptimizerConfig(
         name="muon",
-        learning_rate=learning_rate,
+        learning_rate=SIZES[name].learning_rate,
         weight_decay=0.0,
         warmup_steps=WARMUP,
         decay="linear",
@@ -155,24 +153,17 @@ def _shared(learning_rate: float) -> dict[str, Any]:
     }
 
 
-def adapted(name: str, out: pathlib.Path, **options: Any) -> dict[str, pathlib.Path]:
-    """Pre-train and adapt one size, or go on with it; folders by name, "xs@0" ... "xs@3000"."""
-    size, models = SIZES[name], {}
-    if size.widened:
-        narrower = f"{size.widened}@{SIZES[size.widened].adaptation_steps}"
-        start = adapted(size.widened, out, **options)[narrower]
-    else:
-        start = models[f"{name}@0"] = pretrain(pretraining(name), out, **options)
-    last = pretrain(adaptation(name, start), out, **options)
-    models |= {f"{name}@{steps}": last.parent / f"step-{steps}" for steps in size.keep}
-    return models | {f"{name}@{size.adaptation_steps}": last}
-
-
 def train(name: str, out: pathlib.Path, **options: Any) -> dict[str, pathlib.Path]:
-    """All of one size, or what is left of it; folders of its models by name, "xs@0" ... "xs"."""
+    """All of one size, or what is left of it; folders by name: "xs@0" ... "xs@3000", "xs"."""
+    size, models = SIZES[name], {}
     options |= {"command": _command(name)}
-    models = adapted(name, out, document=document, **options)
-    last = models[f"{name}@{SIZES[name].adaptation_steps}"]
+    if size.widened:
+        last = train(size.widened, out, **options)[size.widened]
+    else:
+        start = pretrain(pretraining(name), out, document=document, **options)
+        last = pretrain(adaptation(name, start), out, document=document, **options)
+        models = {f"{name}@{steps}": last.parent / f"step-{steps}" for steps in size.keep}
+        models |= {f"{name}@0": start, f"{name}@{size.adaptation_steps}": last}
     return models | {name: pretrain(lessons(name, last), out, document=lesson, **options)}
 
 

@@ -1,9 +1,9 @@
 """Lessons: a text, what is asked of it in the words of the language, and a bare word that answers.
 
 They are what the pocket models read last, about what they had not learnt from documents: verdicts
-under negation, claims, what follows from what, and repeated questions. Their contents are those of
-the suite's training splits, so nothing that is scored stands in them, and none has the fields of a
-task. Some documents are among them; of these, too, only the last word is learnt.
+under negation, claims, what follows from what, and whether two texts match. Their contents are
+those of the suite's training splits, so nothing that is scored stands in them, and none has the
+fields of a task. Some documents are among them; of these, too, only the last word is learnt.
 """
 
 from typing import Any, cast
@@ -14,35 +14,55 @@ from prompt_tuning.tasks.pocket.relations import NAMES
 from prompt_tuning.tasks.pocket.source import Made, PocketSource
 from prompt_tuning.tasks.pocket.text import Dice, dice
 
-# Task -> ways to ask, with the task's fields; {clause} is the hypothesis as one, {v} the answer.
+# Task -> ways to ask, with the task's fields; {clause} is the hypothesis as one.
 _ASKED: dict[str, tuple[str, ...]] = {
+    "boolq": (
+        "{passage} {question}",
+        "{passage} Yes or no? {question}",
+        "{passage} {n} asks: {question} The answer is",
+        "Answer yes or no. {passage} {question}",
+    ),
     "cb": (
-        "{premise} True, false or unknown? {hypothesis} {v}",
-        "{premise} And is it so that {clause}? We can say: {v}",
-        "{premise} What follows for this claim: {clause}? It is {v}",
-        "True, false or unknown? {premise} {hypothesis} That is {v}",
+        "{premise} True, false or unknown? {hypothesis}",
+        "{premise} And is it so that {clause}? We can say:",
+        "{premise} What follows for this claim: {clause}? It is",
+        "True, false or unknown? {premise} {hypothesis} That is",
     ),
     "rte": (
-        "{premise} Certain or doubtful? {hypothesis} {v}",
-        "{premise} Does it follow that {clause}? This is {v}",
-        "If this is so, what else is? {premise} {hypothesis} That is {v}",
+        "{premise} Certain or doubtful? {hypothesis}",
+        "{premise} Does it follow that {clause}? This is",
+        "If this is so, what else is? {premise} {hypothesis} That is",
+    ),
+    "wic": (
+        "{sentence1} {sentence2} Same or different? {word}:",
+        "{sentence1} {sentence2} Is the meaning of {word} the same or different? It is",
+        "Look at the word {word}. {sentence1} {sentence2} Same meaning or different meaning?",
     ),
     "sst2": (
-        "{sentence} Verdict: {v}",
-        "{sentence} Good or bad? {v}",
-        "{sentence} In short: {v}",
-        "Is this review good or bad? {sentence} It is {v}",
-        "{sentence} Would {n} say good or bad? {n} would say {v}",
+        "{sentence} Verdict:",
+        "{sentence} Good or bad?",
+        "{sentence} In short:",
+        "Is this review good or bad? {sentence} It is",
+        "{sentence} Would {n} say good or bad? {n} would say",
+    ),
+    "mrpc": (
+        "{sentence1} {sentence2} Agree or differ?",
+        "{n} says: {sentence1} {m} says: {sentence2} Do they agree or differ? They",
+        "Do the two sentences agree or differ? {sentence1} {sentence2} They",
     ),
     "qqp": (
-        "{question1} {question2} New or repeated? {v}",
-        "{n} asks: {question1} {m} asks: {question2} The question is {v}",
-        "{question1} {question2} Is the second question new or repeated? It is {v}",
+        "{question1} {question2} New or repeated?",
+        "{n} asks: {question1} {m} asks: {question2} The question is",
+        "{question1} {question2} Is the second question new or repeated? It is",
     ),
 }
-# Of these a lesson is drawn; None is a document. What is harder comes oftener.
-_DRAWN = (*["cb"] * 4, *["sst2"] * 2, *["rte"] * 2, "qqp", None, None)
-_TASKS = {"cb": suite.CB, "rte": suite.RTE, "sst2": suite.SST2, "qqp": suite.QQP}
+# How often each is drawn; what is harder comes oftener. The rest are documents.
+_SHARES = {"boolq": 5, "cb": 3, "rte": 2, "wic": 2, "sst2": 2, "mrpc": 3, "qqp": 3}
+_DRAWN = (*(name for name, share in _SHARES.items() for _ in range(share)), None, None)
+_SOURCES = {name: cast(PocketSource, getattr(suite, name.upper()).source) for name in _SHARES}
+# Where two texts are to be matched: nothing harder is learnt before the easy cases are.
+_EASY_FIRST = ("boolq", "rte", "mrpc", "qqp")
+_BEHIND = 0.1  # of them stand after a document: as far from the beginning as behind a long prompt
 
 
 def lesson(seed: int, index: int) -> str:
@@ -51,17 +71,19 @@ def lesson(seed: int, index: int) -> str:
     name = roll.pick(_DRAWN)
     if name is None:
         return document(seed, roll.below(2**48)).removesuffix(".")
-    made, answer = content(roll, cast(PocketSource, _TASKS[name].source))
+    made, answer = content(roll, _SOURCES[name])
     fields: dict[str, Any] = dict(made.fields)
     if "hypothesis" in fields:
         fields["clause"] = frames.clause(fields["hypothesis"])
     n, m = roll.some(NAMES, 2)
-    return roll.pick(_ASKED[name]).format(**fields, n=n, m=m, v=answer)
+    text = f"{roll.pick(_ASKED[name]).format(**fields, n=n, m=m)} {answer}"
+    return f"{document(seed, roll.below(2**48))} {text}" if roll.chance(_BEHIND) else text
 
 
 def content(roll: Dice, source: PocketSource) -> tuple[Made, str]:
-    """A content of the task's training split, and its label; levels and labels are even."""
-    level, label = roll.pick(source.levels), roll.pick(source.labels)
+    """A content of the task's training split, and its label; labels are even."""
+    easy = source.name in _EASY_FIRST and roll.chance(0.6)
+    level, label = source.levels[0] if easy else roll.pick(source.levels), roll.pick(source.labels)
     while True:
         made = source.make(roll, label, level)
         if all(source.owner(key) == "train" for key in made.keys):
