@@ -34,7 +34,7 @@ SIZES = {
     "xs": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.03, model_steps=300),
     "s": Tuned(prompt_rate=0.3, prompt_steps=300, model_rate=0.003, model_steps=300),
     "b": Tuned(prompt_rate=0.3, prompt_steps=200, model_rate=0.001, model_steps=200),
-    "l": Tuned(prompt_rate=0.1, prompt_steps=200, model_rate=0.001, model_steps=200),
+    "l": Tuned(prompt_rate=0.1, prompt_steps=300, model_rate=0.001, model_steps=300),
     "xl": Tuned(prompt_rate=0.1, prompt_steps=200, model_rate=0.0005, model_steps=200),
 }
 TASKS = ("pocket/topic", "pocket/qqp")
