@@ -4,8 +4,8 @@ Command: `python experiments/known_skills.py`. Cost: a minute on two CPU cores. 
 A prompt calls up what a frozen model knows. So before a task says anything about prompts, its skill
 is looked for in the form that the models were pre-trained on: a text of the task's dev split and
 the beginning of a sentence about it, completed by the likeliest of the words that are possible.
-Expect: topics are known from `b` on, plain claims at every size; denied claims and negated reviews
-come with size. `xs@3000` ... are the models before their lessons.
+Expect: topics and claims are known from `s` on, repeated questions by size, senses at `b` only.
+`xs@3000` ... are the models before their lessons.
 """
 
 import argparse
