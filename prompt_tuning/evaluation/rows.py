@@ -154,10 +154,9 @@ def row_lengths(
     """At most `count` lengths, ascending, that rows of these lengths are padded to at least cost.
 
     saving: the share of the cost that one length more has to save, since each is compiled.
-    few: take them from `BUCKETS`, which other calls have, too; otherwise from multiples of 16 (of
-    8 up to 64).
+    few: take them from `BUCKETS`, which other calls have, too; otherwise from multiples of 8.
     """
-    sizes = sorted({bucket(n) if few else _rounded(n) for n in lengths})
+    sizes = sorted({bucket(n) if few else -(-n // 8) * 8 for n in lengths})
     ends = np.searchsorted(np.sort(lengths), sizes, "right").tolist()  # rows up to each size
 
     def cost(first: int, last: int) -> float:
@@ -175,11 +174,6 @@ def row_lengths(
         if best[-1][0] < (1 - saving) ** (len(best[-1][1]) - len(chosen[1])) * chosen[0]:
             chosen = best[-1]
     return chosen[1]
-
-
-def _rounded(length: int) -> int:
-    step = 16 if length > 64 else 8
-    return -(-length // step) * step
 
 
 def row_cost(length: int) -> float:
