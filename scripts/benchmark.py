@@ -4,11 +4,12 @@
     python scripts/benchmark.py --only populations --out FOLDER
 
 Both sides have the same weights (T5 1.1 small's shape, random), the same tokenised texts, batch,
-type (float32) and threads, and take turns in one process; numbers are medians over rounds. Without
+type (float32) and threads, and take turns, each in its own process; numbers are medians. Without
 the extra `parity` (torch, peft) only ours are measured. Run it on a quiet machine: 20 minutes on
 two cores, half as long with `--rounds 1`.
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -42,7 +43,7 @@ from prompt_tuning.training.loop import train
 from prompt_tuning.training.plan import Setup, step_flops
 from prompt_tuning.training.population import SAMPLED
 from scripts.benchmark_ours import Ids, Ours
-from scripts.benchmark_peft import Peft
+from scripts.benchmark_peft import PeftProcess
 from scripts.benchmark_report import Row, write
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -153,15 +154,17 @@ def training(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts])
         layout = None if cut else text.layout(o, t5.config.d_model)
         ours = Ours(t5, [prompt], o.remat, layout)
         calls = {"ours": steps(ours, text, o.batch, cut)}
-        if has_peft():
-            peft = Peft(folder, prompt, o.batch)
-            calls["peft"] = steps(peft, text, o.batch, cut)
-            mine, its = (side.train(*text.batch(0, o.batch, cut)) for side in (ours, peft))
-            if abs(mine - its) > 1e-3 * abs(its):
-                raise UserError(f"the two sides do not compute the same: losses {mine} and {its}")
-        if cut:
-            calls["product"] = product()
-        seconds = measure(calls, o.rounds)
+        with contextlib.ExitStack() as held:
+            if has_peft():
+                peft = PeftProcess(folder, prompt, o.batch, o.threads)
+                held.enter_context(contextlib.closing(peft))
+                calls["peft"] = steps(peft, text, o.batch, cut)
+                mine, its = (side.train(*text.batch(0, o.batch, cut)) for side in (ours, peft))
+                if abs(mine - its) > 1e-3 * abs(its):
+                    raise UserError(f"the two sides do not compute the same: losses {mine}, {its}")
+            if cut:
+                calls["product"] = product()
+            seconds = measure(calls, o.rounds)
         title = f"training, input {cut}" if cut else f"training, {text.name}"
         rates = {side: o.batch / seconds[side] for side in ("ours", "peft") if side in seconds}
         rows.append(Row(title, "examples/s", rates["ours"], rates.get("peft")))
@@ -182,7 +185,7 @@ def evaluation(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts
     [prompt], rows = start_prompts(t5, o.length), []
     sides: dict[str, Any] = {"ours": Ours(t5, [prompt])}
     if has_peft():
-        sides["peft"] = Peft(folder, prompt, o.batch)
+        sides["peft"] = PeftProcess(folder, prompt, o.batch, o.threads)
     for text in texts:
         inputs = text.batch(0, o.examples)[0]
         work: dict[str, Callable[[Any], Any]] = {
@@ -201,6 +204,8 @@ def evaluation(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts
             rates = {side: o.examples / value for side, value in seconds.items()}
             rows.append(Row(title, "examples/s", rates["ours"], rates.get("peft")))
             print(rows[-1].line(), flush=True)
+    if "peft" in sides:
+        sides["peft"].close()
     return rows
 
 
@@ -292,8 +297,6 @@ def has_peft() -> bool:
 
 def benchmark(o: Options, texts: list[Texts] | None = None) -> list[Row]:
     """All rows asked for. `texts` replace the tasks."""
-    if has_peft():
-        importlib.import_module("torch").set_num_threads(o.threads)
     t5 = load_t5(o.model, dtype=None if jax.default_backend() == "cpu" else "bfloat16",
                  tokenizer=DATA / "t5" / "spiece.model" if texts is None else None)  # fmt: skip
     if texts is None:

@@ -1,6 +1,7 @@
 """PEFT's side of `benchmark.py`; it imports nothing of this package, whose start would count."""
 
 import importlib
+import multiprocessing
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -78,3 +79,47 @@ class Peft:
         ids = np.zeros(real.shape, np.int64)
         ids[real] = [i for row in rows for i in row]
         return self.torch.from_numpy(ids), self.torch.from_numpy(real)
+
+
+class PeftProcess:
+    """`Peft` in a process of its own, so that it has the memory settings that its users have."""
+
+    def __init__(self, folder: pathlib.Path, prompt_PD: np.ndarray, batch: int, threads: int):
+        context = multiprocessing.get_context("spawn")
+        self.ours, theirs = context.Pipe()
+        args = (theirs, folder, prompt_PD, batch, threads)
+        self.process = context.Process(target=_serve, args=args, daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def train(self, inputs: Ids, targets: Ids) -> float:
+        """As `Peft.train`."""
+        return self._ask("train", inputs, targets)
+
+    def score(self, inputs: Ids, labels: Ids) -> np.ndarray:
+        """As `Peft.score`."""
+        return self._ask("score", inputs, labels)
+
+    def generate(self, inputs: Ids, length: int) -> np.ndarray:
+        """As `Peft.generate`."""
+        return self._ask("generate", inputs, length)
+
+    def close(self) -> None:
+        """End the process."""
+        self.process.terminate()
+        self.process.join()
+        self.ours.close()
+
+    def _ask(self, name: str, *args: Any) -> Any:
+        self.ours.send((name, args))
+        return self.ours.recv()  # EOFError where it has died; it has said why
+
+
+def _serve(
+    pipe: Any, folder: pathlib.Path, prompt_PD: np.ndarray, batch: int, threads: int
+) -> None:
+    side = Peft(folder, prompt_PD, batch)
+    side.torch.set_num_threads(threads)
+    while True:
+        name, args = pipe.recv()
+        pipe.send(getattr(side, name)(*args))

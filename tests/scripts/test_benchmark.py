@@ -75,7 +75,10 @@ def test_sides_that_disagree_are_not_compared(tiny_t5, texts, monkeypatch):
         def train(self, *_):
             return 0.0
 
-    monkeypatch.setattr(benchmark, "Peft", Wrong)
+        def close(self):
+            pass
+
+    monkeypatch.setattr(benchmark, "PeftProcess", Wrong)
     monkeypatch.setattr(benchmark, "has_peft", lambda: True)
     t5 = benchmark.load_t5(tiny_t5)
     with pytest.raises(UserError, match="do not compute the same"):
