@@ -112,7 +112,10 @@ class PeftProcess:
 
     def _ask(self, name: str, *args: Any) -> Any:
         self.ours.send((name, args))
-        return self.ours.recv()  # EOFError where it has died; it has said why
+        try:
+            return self.ours.recv()
+        except EOFError:
+            raise RuntimeError("PEFT's process has ended; its error is above") from None
 
 
 def _serve(
