@@ -4,7 +4,7 @@ Command: `python experiments/known_skills.py`. Cost: a minute on two CPU cores. 
 A prompt calls up what a frozen model knows. So before a task says anything about prompts, its skill
 is looked for in the form that the models were pre-trained on: a text of the task's dev split and
 the beginning of a sentence about it, completed by the likeliest of the words that are possible.
-Expect: topics and claims are known from `s` on, repeated questions by size, senses at `b` only.
+Expect: topics are known at `xs`, verdicts and senses from `s` on, matching two texts from `b` on.
 `xs@3000` ... are the models before their lessons.
 """
 
@@ -58,6 +58,16 @@ SKILLS: dict[str, tuple[Task, str, tuple[str, ...]]] = {
         "{passage} Yes or no? {question}",
         ("one fact or two", "another's value", "two steps"),
     ),
+    "pocket/multirc": (
+        suite.MULTIRC,
+        "{paragraph} {question} {answer}, true or false?",
+        ("what is told", "of two people", "what is true"),
+    ),
+    "pocket/copa": (
+        suite.COPA,
+        "{premise} What is the {question}? The first: {choice1} The second: {choice2} It is the",
+        ("another scene", "same scene", "same chain"),
+    ),
 }
 Case = tuple[str, str, str]  # text, the word that completes it, level
 
@@ -66,8 +76,10 @@ def cases(skill: str, count: int | None = None) -> list[Case]:
     """The dev examples of a task (the first `count`) in the words of the language."""
     task, form, levels = SKILLS[skill]
     found = []
-    examples = task.load("validation")[:count]
-    for row, example in zip(task.source.rows("validation"), examples, strict=False):
+    rows = []
+    for row in task.source.rows("validation"):  # of several answers, a row for each
+        rows += [{**row, "answer": answer} for answer, _ in row.get("answers", [("", "")])]
+    for row, example in zip(rows, task.load("validation")[:count], strict=False):
         clause = frames.clause(row["hypothesis"]) if "hypothesis" in row else ""
         level = levels[level_of(example) - 1]
         found.append((form.format(**row, clause=clause), example.target, level))

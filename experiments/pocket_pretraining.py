@@ -5,10 +5,10 @@ without `--size`). It can be interrupted at any time and goes on where it was; w
 not repeated. With `--install` the models are then written into the package as `pocket:xs` ...
 Cost: hours of two CPU cores for all sizes.
 As in the paper (section 2): span corruption first, then the prefix language model, at last on
-lessons (`tasks/pocket/lessons.py`). The largest is the next smaller one, widened, with some more
-lessons. What adaptation starts from (`@0`) and models on the way (`@STEPS`) are kept for the
-ablations of section 3.2, and shipped where there is room.
-Expect: held-out losses that fall from size to size; each model's are in its model card.
+lessons in rounds (`tasks/pocket/lessons.py`). The largest is the next smaller one, widened,
+with some more lessons. What adaptation starts from (`@0`) and models on the way (`@STEPS`) are
+kept for the ablations of section 3.2, and shipped where there is room.
+Expect: losses that fall from `xs` to `b`; each model's are in its model card.
 """
 
 import argparse
@@ -16,14 +16,14 @@ import dataclasses
 import json
 import pathlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import POCKET_MODELS, load_t5, save_t5
 from prompt_tuning.tasks.pocket import TOKENIZER, VERSION, document
-from prompt_tuning.tasks.pocket.lessons import lesson
+from prompt_tuning.tasks.pocket.lessons import far_lesson, first_lesson, lesson, plain_lesson
 from prompt_tuning.training.corpus import TextConfig, load_corpus
 from prompt_tuning.training.model_card import file_hashes, write_card
 from prompt_tuning.training.optimizer import OptimizerConfig
@@ -33,9 +33,22 @@ from prompt_tuning.training.validation import Validation
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TEXT = TextConfig(documents=450_000, held_out=1000, seed=1)
+FIRST_LESSONS = TextConfig(documents=200_000, held_out=1000, seed=5)
 LESSONS = TextConfig(documents=600_000, held_out=1000, seed=3)
+FAR_LESSONS = TextConfig(documents=150_000, held_out=1000, seed=6)
 WARMUP = 200  # steps
 SHARD_BYTES = 4_000_000  # no file of the repository is above 5 MB
+
+
+@dataclasses.dataclass(frozen=True)
+class Lessons:
+    """One round of lessons."""
+
+    made: Callable[[int, int], str]
+    text: TextConfig
+    steps: int
+    learning_rate: float
+    length: int = 128  # ids of a row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,10 +59,10 @@ class Size:
     layers: int  # on each side
     d_kv: int
     d_ff: int
-    learning_rate: float
+    learning_rate: float  # of span corruption and adaptation
     steps: int  # of span corruption; 0: the model is `widened` instead
     adaptation_steps: int
-    lesson_steps: int
+    lessons: tuple[Lessons, ...]  # round by round
     keep: tuple[int, ...]  # steps of adaptation after which the model is kept, too
     ship: tuple[int, ...]  # of these, 0 and adaptation_steps: what the package holds, too
     widened: str | None = None  # the finished model that this one starts its lessons from
@@ -67,15 +80,38 @@ class Size:
         )
 
 
+def _two_rounds(rate: float) -> tuple[Lessons, ...]:
+    return (
+        Lessons(first_lesson, FIRST_LESSONS, 2000, rate),
+        Lessons(lesson, LESSONS, 8000, rate),
+    )
+
+
 KEPT = (150, 300, 750, 1500)
 SHIPPED = (0, 300, 1500, 3000)
 # Smaller models take larger rates. In bfloat16 the package may hold 25 MB; one xl is 11 of them.
 SIZES = {
-    "xs": Size(16, 2, 8, 32, 1e-2, 2000, 3000, 8000, KEPT, SHIPPED),
-    "s": Size(32, 2, 16, 64, 8e-3, 2000, 3000, 8000, KEPT, SHIPPED),
-    "b": Size(64, 2, 16, 128, 5e-3, 2000, 3000, 8000, KEPT, SHIPPED),
-    "l": Size(128, 3, 32, 256, 3e-3, 2000, 2500, 8000, (125, 250, 625, 1250), (0,)),
-    "xl": Size(256, 3, 64, 512, 5e-4, 0, 0, 600, (), (), widened="l"),
+    "xs": Size(16, 2, 8, 32, 1e-2, 2000, 3000, _two_rounds(1e-2), KEPT, SHIPPED),
+    "s": Size(32, 2, 16, 64, 8e-3, 2000, 3000, _two_rounds(8e-3), KEPT, SHIPPED),
+    "b": Size(64, 2, 16, 128, 5e-3, 2000, 3000, _two_rounds(5e-3), KEPT, SHIPPED),
+    "l": Size(
+        *(128, 3, 32, 256, 3e-3, 2000, 2500),
+        (  # with words in front at once it learns more slowly
+            Lessons(first_lesson, FIRST_LESSONS, 2000, 3e-3),
+            Lessons(plain_lesson, LESSONS, 6000, 1.5e-3),
+            Lessons(lesson, LESSONS, 5000, 1.5e-3),
+            Lessons(far_lesson, FAR_LESSONS, 2000, 1e-3, length=160),
+        ),
+        keep=(125, 250, 625, 1250),
+        ship=(0,),
+    ),
+    "xl": Size(
+        *(256, 3, 64, 512, 0.0, 0, 0),
+        (Lessons(far_lesson, FAR_LESSONS, 400, 1.5e-4, length=160),),
+        keep=(),
+        ship=(),
+        widened="l",
+    ),
 }
 
 
@@ -108,33 +144,38 @@ def adaptation(name: str, start: pathlib.Path) -> Pretraining:
     )
 
 
-def lessons(name: str, start: pathlib.Path) -> Pretraining:
-    """The last round: questions in the words of the language, of which the answer alone is learnt.
+def lessons(name: str, number: int, start: pathlib.Path) -> Pretraining:
+    """A round: from the adapted model, the round before, or a finished narrower model.
 
-    start: the adapted model, or a finished narrower one.
+    They are questions in the words of the language, of which the answer alone is learnt.
     """
     size = SIZES[name]
+    taught = size.lessons[number]
     return _prefix_lm(
         name,
         start,
+        rate=taught.learning_rate,
         architecture=size.architecture if size.widened else None,
-        steps=size.lesson_steps,
+        steps=taught.steps,
+        text=taught.text,
+        length=taught.length,
         split="last",
-        text=LESSONS,
         batch_size=16,
-        seed=4 if size.widened else 2,  # in another order than before
+        seed=5 if size.widened else 1 + number,  # in another order than before
     )
 
 
-def _prefix_lm(name: str, start: pathlib.Path, **fields: Any) -> Pretraining:
-    shared = _shared(name) | fields
+def _prefix_lm(
+    name: str, start: pathlib.Path, *, rate: float | None = None, **fields: Any
+) -> Pretraining:
+    shared = _shared(name, rate) | fields
     return Pretraining(name=name, start=str(start), objective="prefix_lm", **shared)
 
 
-def _shared(name: str) -> dict[str, Any]:
+def _shared(name: str, rate: float | None = None) -> dict[str, Any]:
     optimizer = OptimizerConfig(
         name="muon",
-        learning_rate=SIZES[name].learning_rate,
+        learning_rate=SIZES[name].learning_rate if rate is None else rate,
         weight_decay=0.0,
         warmup_steps=WARMUP,
         decay="linear",
@@ -164,7 +205,9 @@ def train(name: str, out: pathlib.Path, **options: Any) -> dict[str, pathlib.Pat
         last = pretrain(adaptation(name, start), out, document=document, **options)
         models = {f"{name}@{steps}": last.parent / f"step-{steps}" for steps in size.keep}
         models |= {f"{name}@0": start, f"{name}@{size.adaptation_steps}": last}
-    return models | {name: pretrain(lessons(name, last), out, document=lesson, **options)}
+    for number, taught in enumerate(size.lessons):
+        last = pretrain(lessons(name, number, last), out, document=taught.made, **options)
+    return models | {name: last}
 
 
 def _command(name: str) -> str:
@@ -179,7 +222,7 @@ def measure(folder: pathlib.Path) -> dict[str, float]:
     card = json.loads((folder / "model_card.json").read_text(encoding="utf-8"))
     config = dataclasses.replace(Pretraining.from_dict(card["config"]), dtype="float32")
     t5 = load_t5(folder, dtype="float32")
-    made = lesson if config.text == LESSONS else document
+    made = {LESSONS: lesson, FAR_LESSONS: far_lesson}.get(config.text, document)
     held_out = load_corpus(config.text, "held_out", t5.tokenizer, document=made)
     if held_out.sha256 != card["text"]["held_out_sha256"]:
         raise UserError(f"{folder.name}: the pocket language has changed since it was trained")

@@ -24,14 +24,20 @@ def card_of(folder):
 
 
 def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
-    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 4, 22, (1, 2), (0, 2, 4))
-    wide = recipe.Size(16, 1, 8, 32, 1e-2, 0, 0, 5, (), (), widened="xs")
+    text, first, lessons = (TextConfig(documents=300, held_out=30, seed=n) for n in range(3))
+    rounds = (
+        recipe.Lessons(recipe.first_lesson, first, 3, 1e-2, length=32),
+        recipe.Lessons(recipe.lesson, lessons, 22, 1e-2, length=32),
+    )
+    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 4, rounds, (1, 2), (0, 2, 4))
+    last = (recipe.Lessons(recipe.lesson, lessons, 5, 1e-2, length=32),)
+    wide = recipe.Size(16, 1, 8, 32, 1e-2, 0, 0, last, (), (), widened="xs")
     monkeypatch.setattr(recipe, "SIZES", {"xs": tiny, "xl": wide})
-    monkeypatch.setattr(recipe, "TEXT", TextConfig(documents=300, held_out=30))
-    monkeypatch.setattr(recipe, "LESSONS", TextConfig(documents=300, held_out=30, seed=1))
+    monkeypatch.setattr(recipe, "TEXT", text)
+    monkeypatch.setattr(recipe, "LESSONS", lessons)
     monkeypatch.setattr(recipe, "WARMUP", 1)
     small, shared = {"length": 32, "batch_size": 4, "eval_batches": 1}, recipe._shared
-    monkeypatch.setattr(recipe, "_shared", lambda name: shared(name) | small)
+    monkeypatch.setattr(recipe, "_shared", lambda *args: shared(*args) | small)
     monkeypatch.setattr(recipe, "SHARD_BYTES", 10_000)
     monkeypatch.setattr(load, "POCKET_MODELS", tmp_path / "package")
     words = ["--out", str(tmp_path / "out"), "--quiet", "--install", str(tmp_path / "package")]
@@ -102,14 +108,19 @@ def test_the_family_is_whole_and_small():
 @pytest.mark.parametrize("name", recipe.SIZES)
 def test_each_size_is_a_valid_configuration(name, tmp_path):
     size = recipe.SIZES[name]
-    last = recipe.lessons(name, tmp_path)
+    rounds = [recipe.lessons(name, number, tmp_path) for number in range(len(size.lessons))]
+    last = rounds[-1]
     assert (last.objective, last.split) == ("prefix_lm", "last")
+    assert last.text in (recipe.LESSONS, recipe.FAR_LESSONS)
+    assert len({one.seed for one in rounds}) == len(rounds)
     if size.widened:
         assert last.architecture == size.architecture
         widen(*starting_point(f"pocket:{size.widened}"), size.architecture)
     else:
         then = recipe.adaptation(name, tmp_path)
         assert set(size.ship) <= {0, *then.keep_steps, then.steps}
+        assert size.lessons[0].made is recipe.first_lesson
+        assert (rounds[0].split, rounds[0].text) == ("last", recipe.FIRST_LESSONS)
         assert recipe.pretraining(name).architecture == size.architecture
         assert recipe.pretraining(name).id.startswith(f"{name}-span_corruption")
 

@@ -186,6 +186,19 @@ def many_answers(dice: Dice, level: int) -> ManyAnswers:
     return ManyAnswers(told(dice, facts), question, tuple(dice.mixed(answers)), level, keys)
 
 
+def told_or_not(dice: Dice) -> ManyAnswers:
+    """Two values that stand in a passage about one person, and two like them that do not."""
+    one = dice.pick(NAMES)
+    facts, answers = [], []
+    for relation in dice.some(PERSONAL, 2):
+        value, other = dice.some(relation.values, 2)
+        facts.append(Fact(one, relation, value))
+        answers += [(value, True), (other, False)]
+    keys = tuple(fact.key for fact in facts)
+    question = f"What do we hear of {one}?"
+    return ManyAnswers(told(dice, facts), question, tuple(dice.mixed(answers)), 1, keys)
+
+
 def opposite_value(dice: Dice, item: Asked) -> str:
     """A wrong value for a yes/no question: one from the passage where there is one."""
     return dice.pick([v for v in item.others if v in item.passage] or item.others)

@@ -12,9 +12,9 @@ POCKET: dict[str, dict[str, tuple[int, str | None]]] = {
         "test": (480, "955e4df034e817fcc8cb6fc65935262a3429b8452a550e6e9896d75091252afe"),
     },
     "pocket/copa": {
-        "train": (2400, "27db442149e3d26e8627aebdd3ff576cbf70bd6b8601b831c61a8c44408ae9ea"),
-        "validation": (480, "d61705882a1702ef2d6102d30b07889691dea020d59e816761abcc927c1597dc"),
-        "test": (480, "93d5793f96a5ffe061c3d9549d278856ba6996278d4e49d6413681ed2d8d1401"),
+        "train": (2400, "27a2b56f539353df266e08aa8c77bdbd24bdf562bec87f9a9e85d9a4cf6e1e00"),
+        "validation": (480, "4a8ab9c508a61e55c1e36696f23298e51c357d2b7e83dbbdf5ee050327ef5fad"),
+        "test": (480, "7473f81e69b585e245b3ffb2afdd0c9ee832f96e23196d110150cc0871dea40c"),
     },
     "pocket/duorc": {
         "validation": (480, "2869c9448df3c70f33801cc8d72eaadc689e89295f8ed894368934587ee43e6f"),
@@ -31,9 +31,9 @@ POCKET: dict[str, dict[str, tuple[int, str | None]]] = {
         "test": (480, "6bd98cfadb10b2dfcb2681932a0290f6c96018cf2757e3814ec961f6872b370f"),
     },
     "pocket/multirc": {
-        "train": (2400, "e682156d3734821d245e8c0d8c7ba8ef3a1820312779c093b7c7dd007a9f8002"),
-        "validation": (480, "bf00a2ce59ec115b6af7498952dd4f0d3ca1b94dd0c088e36ea224e23a6e5dc4"),
-        "test": (480, "ddd64774698a41ae1418f25c43a0f36a770d067bca9a233862ec1b45546f52fd"),
+        "train": (2400, "b357b9cd040ea1954ec38f25a7ac382e29bf3976a133d21f86835ba804990d00"),
+        "validation": (480, "6bb9caa9ebe78b74cf7b52a93c28a7f61a1596da70447024ccec89c761769b5a"),
+        "test": (480, "bd66ebd2c20e541b9a293554e7caf9c50583f375ffa6121598d58bf38babe352"),
     },
     "pocket/qqp": {
         "train": (2400, "adfa35c31eaf3d1157d96161c071262b8a46906868e3aedcae50c288bb86bbd5"),

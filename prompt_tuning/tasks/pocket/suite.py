@@ -47,15 +47,6 @@ def _rte(dice: Dice, label: str, level: int) -> Made:
     return Made({"premise": item.premise, "hypothesis": item.hypothesis}, (item.key,), item.logic)
 
 
-def chain_splits() -> dict[str, str]:
-    """Two chains of events of each scene for each split, so that two meet in a question."""
-    splits = {}
-    for scene in SCENES:
-        keys = [f"{scene}/{number}" for number in range(len(CHAINS[scene]))]
-        splits |= divided("copa", keys, (1 / 3, 1 / 3, 1 / 3))
-    return splits
-
-
 def topic_splits() -> dict[str, str]:
     """The sentences of each field, divided."""
     splits = {}
@@ -88,13 +79,17 @@ def _copa(dice: Dice, label: str, level: int) -> Made:
         "premise": sentence(premise),
         "question": "cause" if cause else "effect",
     }
-    keys = dict.fromkeys(f"{chain[0].scene}/{chain[0].chain}" for chain in (right, wrong))
-    return Made(fields, tuple(keys), {"given": right[given].key, "answer": right[answer].key})
+    # What happens and why is knowledge, as kinds are: what is held out is what is asked of it.
+    asked = [event.key for event in (right[given], right[answer], wrong[step])]
+    return Made(fields, (" ".join(asked),), {"given": asked[0], "answer": asked[1]})
 
 
 def _multirc(dice: Dice, label: str, level: int) -> Made:
-    """Level 1: who does it. 2: what one likes or fears. 3: what is true of one."""
-    item = reading.many_answers(dice, level)
+    """Level 1: what is told of one. 2: which things of two people are one's. 3: what is true."""
+    if level == 1:
+        item = reading.told_or_not(dice)
+    else:
+        item = reading.many_answers(dice, 2 if level == 2 else dice.pick((1, 3)))
     fields = {
         "paragraph": item.passage,
         "question": item.question,
@@ -204,7 +199,7 @@ CB = _classes(
     scoring.mean_f1_and_accuracy,
 )
 COPA = _classes(
-    PocketSource("copa", ("first", "second"), (1, 2, 3), _copa, owners=chain_splits),
+    PocketSource("copa", ("first", "second"), (1, 2, 3), _copa),
     ("choice1", "choice2", "premise", "question"),
 )
 MULTIRC = Task(

@@ -180,6 +180,8 @@ def answer(text: str) -> str:
 def multirc(text: str) -> str:
     question, given, paragraph = fields(text, "question", "answer", "paragraph")
     known = facts(paragraph)
+    if match := re.fullmatch(rf"What do we hear of ({NAME})\?", question):
+        return "true" if (match[1], given) in {(who, value) for who, _, value in known} else "false"
     if question.startswith("What is true of"):
         return "true" if claim(given)[:3] in known else "false"
     if match := re.fullmatch(r"Who (.*)\?", question):

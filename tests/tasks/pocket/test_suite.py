@@ -16,7 +16,7 @@ from prompt_tuning.tasks import DataConfig, get_task, task_names
 from prompt_tuning.tasks.data_tools import list_tasks, manifest, prepare, verify
 from prompt_tuning.tasks.pocket import TOKENIZER
 from prompt_tuning.tasks.pocket.source import SIZES, divided, level_of, split_of
-from prompt_tuning.tasks.pocket.suite import TASKS, chain_splits, topic_splits
+from prompt_tuning.tasks.pocket.suite import TASKS, topic_splits
 from prompt_tuning.tasks.recorded import RECORDED
 from tests.tasks.pocket import reader, solver
 
@@ -82,10 +82,6 @@ def test_contents_fall_into_splits_by_their_hash():
     assert split_of("one", "x") == split_of("one", "x")
     few = divided("any", [str(n) for n in range(10)])
     assert collections.Counter(few.values()) == {"train": 6, "validation": 2, "test": 2}
-    scenes = collections.Counter(
-        (key.split("/")[0], split) for key, split in chain_splits().items()
-    )
-    assert set(scenes.values()) == {2}
     assert set(topic_splits().values()) == set(SIZES)
 
 
