@@ -20,7 +20,7 @@ LENGTHS = (100, 127, 128, 150)
 def runs(setting: str = "paper") -> list[pt.Run]:
     small = real.miniature(setting)
     study = pocket if small else real
-    tasks = pocket.TASKS if small else real.SUITE
+    tasks = pocket.ABLATED if small else real.SUITE
     # Both sides must reach the limit: the pocket models are mostly narrower than 128.
     limit = {"factor_from": 32} if small else {}
     lengths = (20, 31, 32, 64) if small else LENGTHS

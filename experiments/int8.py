@@ -27,7 +27,7 @@ def runs(setting: str = "paper") -> list[pt.Run]:
         return [
             pocket.prompt(task, size, seed, dtype=dtype)
             for size in pocket.SIZES
-            for task in pocket.TASKS
+            for task in pocket.ABLATED
             for dtype in DTYPES
             for seed in real.SEEDS
         ]

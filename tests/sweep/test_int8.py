@@ -10,7 +10,7 @@ def test_every_run_has_its_twin_in_int8():
     runs = int8.runs("pocket")
     plain, small = ([r for r in runs if r.dtype == dtype] for dtype in (None, "int8"))
     assert [dataclasses.replace(run, dtype=None) for run in small] == plain
-    assert len(plain) == len(pocket.SIZES) * len(pocket.TASKS) * 3
+    assert len(plain) == len(pocket.SIZES) * len(pocket.ABLATED) * 3
 
 
 def test_only_pairs_are_compared():
