@@ -107,7 +107,9 @@ def _length(plot: Plot) -> list[str]:
             beyond = _beyond(gain, base, top)
             gains.append(f"{size} {gain:+.1f} at {x}{_spread(base, top)} ({beyond})")
     if shares:
-        lines.append(f"One token reaches this share of the size's best score: {', '.join(shares)}.")
+        lines.append(
+            f"One token reaches this share of the best length's score: {', '.join(shares)}."
+        )
     if gains:
         lines.append(f"Gain of the best length beyond 20 over 20, points: {'; '.join(gains)}.")
     return lines
