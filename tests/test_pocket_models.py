@@ -26,7 +26,7 @@ def card_of(folder):
 def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
     text, first, lessons = (TextConfig(documents=300, held_out=30, seed=n) for n in range(3))
     rounds = (
-        recipe.Lessons(recipe.first_lesson, first, 3, 1e-2, length=32),
+        recipe.Lessons(recipe.first_lesson, first, 22, 1e-2, length=32),  # compiled once
         recipe.Lessons(recipe.lesson, lessons, 22, 1e-2, length=32),
     )
     tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 4, rounds, (1, 2), (0, 2, 4))
