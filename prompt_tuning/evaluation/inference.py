@@ -17,6 +17,8 @@ from jax import Array
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.rows import (
+    batch_cost,
+    batch_sizes,
     pack_inputs,
     packed_length,
     pad_rows,
@@ -169,21 +171,31 @@ class _Part(NamedTuple):
     size: int
     length: int
 
-    @property
-    def cost(self) -> float:
-        return self.size * row_cost(self.length)
+    def cost(self, width: int) -> float:
+        return self.size * row_cost(self.length) + batch_cost(width)
 
 
-def _sorted(lengths: Sequence[int], tokens_per_batch: int) -> list[_Part]:
-    """An example a row, the longest first; the last batch of a length is filled up."""
+def _sorted(lengths: Sequence[int], tokens_per_batch: int, width: int) -> list[_Part]:
+    """An example a row, the longest first; batches of one length are of one size."""
+
+    def batches(rows: int, length: int) -> tuple[int, int]:
+        extra = batch_cost(width) / row_cost(length)
+        return batch_sizes(rows, max(tokens_per_batch // length, 1), extra)
+
+    def cost(rows: int, length: int) -> float:
+        size, number = batches(rows, length) if rows else (0, 0)
+        return number * (size * row_cost(length) + batch_cost(width))
+
     order = sorted(range(len(lengths)), key=lambda n: -lengths[n])
-    sizes = row_lengths(lengths, SHAPES, few=len(lengths) < FEW)
-    parts, start = [], 0
-    while start < len(order):
-        length = next(size for size in sizes if size >= lengths[order[start]])
-        size = _batch_size(length, tokens_per_batch, len(order) - start)
-        parts.append(_Part([[n] for n in order[start : start + size]], size, length))
-        start += size
+    sizes = row_lengths(lengths, SHAPES, few=len(lengths) < FEW, cost=cost)
+    parts: list[_Part] = []
+    start = 0
+    for length, below in zip(reversed(sizes), [*reversed(sizes[:-1]), 0], strict=True):
+        end = sum(n > below for n in lengths)
+        if start < end:  # not all of them have filled up longer batches
+            size, number = batches(end - start, length)
+            parts += _parts([[n] for n in order[start : start + size * number]], size, length)
+            start += size * number
     return parts
 
 
@@ -191,16 +203,12 @@ def _packed(lengths: Sequence[int], tokens_per_batch: int) -> list[_Part]:
     """Examples that share rows of one length."""
     length = packed_length(lengths)
     rows = pack_inputs(lengths, length)
-    size = _batch_size(length, tokens_per_batch, len(rows))
+    size, _ = batch_sizes(len(rows), max(tokens_per_batch // length, 1))
+    return _parts(rows, size, length)
+
+
+def _parts(rows: list[list[int]], size: int, length: int) -> list[_Part]:
     return [_Part(rows[n : n + size], size, length) for n in range(0, len(rows), size)]
-
-
-def _batch_size(length: int, tokens_per_batch: int, left: int) -> int:
-    """How many rows make a batch: a power of two, and not many more than are left."""
-    size = 1 << max(tokens_per_batch // length, 1).bit_length() - 1
-    while size > 8 and size >= 2 * left:
-        size //= 2
-    return size
 
 
 def _run(
@@ -264,7 +272,8 @@ def generate_ids(
         args = (model, t5.params, prompts, ids, segments, max_length, beams, alpha)
         return _generate(*args)[:, None]
 
-    return _run(call, rows, _sorted([len(row) for row in rows], tokens_per_batch), places)
+    parts = _sorted([len(row) for row in rows], tokens_per_batch, t5.config.d_model)
+    return _run(call, rows, parts, places)
 
 
 def score_label_ids(
@@ -287,8 +296,9 @@ def score_label_ids(
     targets = pad_rows(labels, max(map(len, labels)))
     prompts = None if prompts_RPD is None else jnp.asarray(prompts_RPD)
     lengths = [len(row) for row in rows]
-    ways = _sorted(lengths, tokens_per_batch), _packed(lengths, tokens_per_batch)
-    parts = min(ways, key=lambda parts: sum(part.cost for part in parts))
+    width = t5.config.d_model
+    ways = _sorted(lengths, tokens_per_batch, width), _packed(lengths, tokens_per_batch)
+    parts = min(ways, key=lambda parts: sum(part.cost(width) for part in parts))
     examples = max(len(numbers) for part in parts for numbers in part.rows)
 
     def call(ids: np.ndarray, segments: np.ndarray) -> Array:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 
+import jax
 import numpy as np
 
 from prompt_tuning.prompts.marks import PROMPT_MARK
@@ -16,6 +17,10 @@ BUCKETS = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 
 # Rows of about so many ids spend as long on attention as on all the rest: T5 1.1 small on two CPU
 # cores, estimated from whole steps. Wider models and accelerators spend less on it.
 ATTENTION_LENGTH = 300
+# What a batch, or a part of one, costs beside its rows, in ids times d_model: T5 1.1 small and the
+# pocket family on two CPU cores; an accelerator's is an estimate.
+BATCH_COST = 150_000
+ACCELERATOR_BATCH_COST = 4_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,25 +154,31 @@ def packed_length(lengths: Sequence[int], group: int = 32) -> int:
 
 
 def row_lengths(
-    lengths: Sequence[int], count: int, saving: float = 0.1, few: bool = False
+    lengths: Sequence[int],
+    count: int,
+    saving: float = 0.05,
+    few: bool = False,
+    cost: Callable[[int, int], float] | None = None,
 ) -> list[int]:
     """At most `count` lengths, ascending, that rows of these lengths are padded to at least cost.
 
     saving: the share of the cost that one length more has to save, since each is compiled.
     few: take them from `BUCKETS`, which other calls have, too; otherwise from multiples of 8.
+    cost: of so many rows of a length; that of `row_cost` for each if not given.
     """
+    cost = cost or (lambda rows, length: rows * row_cost(length))
     sizes = sorted({bucket(n) if few else -(-n // 8) * 8 for n in lengths})
     ends = np.searchsorted(np.sort(lengths), sizes, "right").tolist()  # rows up to each size
 
-    def cost(first: int, last: int) -> float:
+    def between(first: int, last: int) -> float:
         """Of the rows longer than size `first` - 1 and up to size `last`, padded to that."""
-        return (ends[last] - (ends[first - 1] if first else 0)) * row_cost(sizes[last])
+        return cost(ends[last] - (ends[first - 1] if first else 0), sizes[last])
 
-    best = [(cost(0, last), [sizes[last]]) for last in range(len(sizes))]  # up to each size
+    best = [(between(0, last), [sizes[last]]) for last in range(len(sizes))]  # up to each size
     chosen = best[-1]
     for _ in range(count - 1):
         best = [
-            min([(best[m][0] + cost(m + 1, n), [*best[m][1], sizes[n]]) for m in range(n)]
+            min([(best[m][0] + between(m + 1, n), [*best[m][1], sizes[n]]) for m in range(n)]
                 or [best[n]])
             for n in range(len(sizes))
         ]  # fmt: skip
@@ -176,6 +187,28 @@ def row_lengths(
     return chosen[1]
 
 
+def batch_sizes(rows: int, most: int, extra: float = 4.0) -> tuple[int, int]:
+    """The size of equal batches that hold so many rows, and their number, at the least cost.
+
+    most: rows of a batch; extra: what one costs beside them, in rows. Few sizes occur, as each is
+    compiled: powers of 2, above 8 multiples of it.
+    """
+    most = most // 8 * 8 if most > 8 else 1 << (most.bit_length() - 1)
+    fewest = -(-rows // most)
+    sizes = []
+    for number in range(fewest, fewest + 3):
+        share = -(-rows // number)
+        size = -(-share // 8) * 8 if share > 8 else 1 << (share - 1).bit_length()
+        sizes.append((size, number))
+    return min(sizes, key=lambda pair: (pair[0] + extra) * pair[1])
+
+
+def batch_cost(width: int) -> float:
+    """What a batch costs beside its rows, in ids; width: d_model."""
+    whole = BATCH_COST if jax.default_backend() == "cpu" else ACCELERATOR_BATCH_COST
+    return whole / width
+
+
 def row_cost(length: int) -> float:
-    """What a row of so many ids costs: every id attends to a whole row."""
+    """What a row of so many ids costs, in ids: every id attends to a whole row."""
     return length * (1 + length / ATTENTION_LENGTH)

@@ -9,10 +9,10 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from prompt_tuning.evaluation.rows import (
+    batch_cost,
     bucket,
     pack,
     packed_length,
@@ -21,10 +21,6 @@ from prompt_tuning.evaluation.rows import (
 )
 
 Sizes = Sequence[tuple[int, int]]  # input and target ids of the examples of a batch
-# What a part costs beside its rows, in ids times d_model: T5 1.1 small and the pocket family on two
-# CPU cores; an accelerator's is an estimate.
-PART_COST = 150_000
-ACCELERATOR_PART_COST = 4_000_000
 SHAPES = 6  # row lengths of the parts of batches, at most: each is compiled
 
 
@@ -126,15 +122,14 @@ def choose_layout(
         np.max([sorted((i for i, _ in sizes), reverse=True) for sizes in runs], axis=0).tolist()
         for runs in steps
     ]
-    part_cost = PART_COST if jax.default_backend() == "cpu" else ACCELERATOR_PART_COST
     found = []
     for rows in range(1, B + 1):
         if B % rows or (rows % multiple and rows < B):
             continue
         longest = [bound[n] for bound in bounds for n in range(0, B, rows)]
-        lengths = row_lengths(longest, SHAPES, saving=0.05)
+        lengths = row_lengths(longest, SHAPES)
         padded = [lengths[bisect.bisect_left(lengths, n)] for n in longest]
-        cost = R * rows * width * sum(map(row_cost, padded)) + part_cost * len(longest)
+        cost = R * rows * sum(map(row_cost, padded)) + batch_cost(width) * len(longest)
         found.append((cost / len(steps), Layout(rows, tuple(lengths), targets)))
 
     if not packed:
@@ -148,7 +143,7 @@ def choose_layout(
     step = max(2, multiple)
     rows = -(-max(len(packing) for _, packing in packings) // step) * step
     U = max(sum(sizes[n][1] for n in row) for sizes, rows in packings for row in rows)
-    cost = R * rows * width * row_cost(T) + part_cost
+    cost = R * rows * row_cost(T) + batch_cost(width)
     found.append((cost, Layout(rows, (T,), U, packed=True)))
     return min(found, key=lambda pair: pair[0])[1]
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.evaluation import inference
 from prompt_tuning.evaluation.inference import Places, forward, generate_ids, score_label_ids
 from prompt_tuning.evaluation.rows import pack_inputs, packed_length
 from prompt_tuning.prompts.prompt import Prompt
@@ -55,6 +56,22 @@ def test_places_count_what_is_used_and_what_is_padding(t5, rows):
         once = dict(places)
         call(places)
         assert places == {name: 2 * count for name, count in once.items()}
+
+
+@pytest.mark.parametrize("count", [1, 7, 50, 63, 64, 200, 1000])
+def test_sorted_rows_are_batched_once_each_in_few_shapes_and_with_little_padding(count):
+    rng = np.random.default_rng(count)
+    lengths = np.minimum(rng.lognormal(5, 0.5, count), 600).astype(int).tolist()
+    parts = inference._sorted(lengths, 16_384, 512)
+    assert sorted(n for part in parts for [n] in part.rows) == list(range(count))
+    for part in parts:
+        assert 0 < len(part.rows) <= part.size
+        assert part.size * part.length <= 16_384
+        assert all(lengths[n] <= part.length for [n] in part.rows)
+    assert len({(part.size, part.length) for part in parts}) <= inference.SHAPES
+    if count >= 50:  # fewer than 64 share the coarse lengths of other calls
+        most = 1.4 if count >= 64 else 1.5
+        assert sum(part.size * part.length for part in parts) < most * sum(lengths)
 
 
 def test_scores_are_those_of_the_logits(t5, rows, likelihood):
