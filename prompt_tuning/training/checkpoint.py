@@ -55,6 +55,14 @@ def load(folder: pathlib.Path, step: int, like: Any) -> tuple[Any, dict[str, Any
     return jax.tree.unflatten(jax.tree.structure(like), restored), meta
 
 
+def drop_after(folder: pathlib.Path, step: int) -> list[int]:
+    """Remove the checkpoints of later steps, which training from `step` on makes untrue."""
+    later = [n for n in steps(folder) if n > step]
+    for n in later:
+        shutil.rmtree(folder / str(n))
+    return later
+
+
 def clear(folder: pathlib.Path) -> None:
     """Remove all checkpoints, also those a kill left half-written."""
     with contextlib.suppress(FileNotFoundError):

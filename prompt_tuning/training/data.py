@@ -1,7 +1,10 @@
 """The tokenised splits that runs are trained and scored on."""
 
 import dataclasses
+import hashlib
+import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +19,12 @@ from prompt_tuning.training.batches import example_numbers
 from prompt_tuning.training.run import Run
 
 log = logging.getLogger(__name__)
+
+
+def _order_hash(examples: Sequence[Example]) -> str:
+    """Of the texts as they stand: a batch names examples by their numbers."""
+    texts = json.dumps([(e.input, e.target) for e in examples])
+    return hashlib.sha256(texts.encode()).hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +67,10 @@ class SharedData:
     def _read(
         self, task: Task, run: Run, position: str, template: str | None
     ) -> tuple[TrainingData, DevData, dict[str, Any]]:
-        train, dev = task.load(run.train_split), task.load(run.dev_split, training=False)
+        train, dev = (
+            task.load(run.train_split, training=True),
+            task.load(run.dev_split, training=False),
+        )
         if run.train_examples is not None:
             chosen = example_numbers(run.seed, 0, min(run.train_examples, len(train)), len(train))
             train = [train[n] for n in sorted(chosen)]
@@ -82,6 +94,7 @@ class SharedData:
             notes[part] = {
                 **manifest(task, split, examples),
                 "truncated_inputs": inputs.truncated,
+                "order_hash": _order_hash(examples),
             }
         targets, cut = encode_targets(
             [e.target for e in train],

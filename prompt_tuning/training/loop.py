@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import jax.numpy as jnp
+
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.sharding import make_mesh, shard_params
@@ -72,6 +74,9 @@ def train(
             f"the model in memory is {'' if t5.quantized else 'not '}int8, but the runs' dtype is "
             f"{runs[0].dtype}"
         )
+    asked = runs[0].dtype
+    if t5 is not None and asked not in (None, "int8") and t5.dtype != jnp.dtype(asked):
+        raise UserError(f"the model in memory is {t5.dtype}, but the runs' dtype is {asked}")
     if len({run.id for run in runs}) < len(runs):
         raise UserError("the same run is listed twice")
     if len({population_key(run) for run in runs}) > 1:

@@ -203,7 +203,8 @@ class Member:
         before = read_manifest(self.directory)
         if before and self.checkpoints.exists():
             for part, facts in self.notes.items():
-                if before["data"][part]["content_hash"] != facts["content_hash"]:
+                known = {**facts, **before["data"][part]}
+                if any(known[key] != facts[key] for key in ("content_hash", "order_hash")):
                     raise _changed(self.directory, f"the data of split {facts['split']}")
             base = base_metadata(self.t5)
             for fact in ("base_fingerprint", "tokenizer_hash"):
@@ -290,7 +291,7 @@ def shown_examples(run: Run, task: Task, count: int) -> list[str]:
 
     The first ones of a seeded order; labels take turns, so that each is shown as often.
     """
-    examples = task.load(run.train_split)
+    examples = task.load(run.train_split, training=True)
     order = [examples[n] for n in permutation(run.seed, 0, len(examples))]
     rank: dict[str, int] = defaultdict(int)  # how many of its label came before
     turns = []

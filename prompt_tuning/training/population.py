@@ -120,6 +120,7 @@ class Population:
                 self.read_metrics(keep=1)
                 done = step + 1
                 last = done == run.steps
+                stopping = stop.signal is not None
                 if logging_now := done % self.log_every == 0 or last:
                     self.read_metrics()
                     now = time.monotonic()
@@ -133,12 +134,13 @@ class Population:
                     self.evaluate(done)
                     self.save(done)
                     clock += time.monotonic() - began
-                elif stop.signal is not None or self.save_is_due():
+                elif stopping or self.save_is_due():
                     self.read_metrics()
                     self.save(done)
                 if logging_now or evaluating:
                     display.step(done, self.facts, force=evaluating)
-                stop.check()
+                if stopping:  # not one that came since: it would be told of a save that was not
+                    stop.check()
         finally:
             display.close()
         self.finish(done)
@@ -272,15 +274,24 @@ class Population:
 
     def restore(self) -> int:
         """Go on from the latest step that every run has a sound checkpoint of, or from 0."""
-        failed = [m for m in self.members if (m.directory / FAILED).exists()]
+        failed = {m: step for m in self.members if (step := _failed_step(m)) is not None}
         if len(failed) == len(self.members):  # they are tried again
-            for member in failed:
-                (member.directory / FAILED).unlink()
-            failed = []
-        for member in failed:
-            values = json.loads((member.directory / FAILED).read_text())
-            member.progress.failed = values.get("step", 0)  # none if it failed before its first
+            failed = {}
+        for member in self.members:
+            member.progress.failed = failed.get(member)
+            if member not in failed:  # a failure of another kind, such as a worker's death
+                (member.directory / FAILED).unlink(missing_ok=True)
         going = [m for m in self.members if m.active]
+        step = self.load_latest(going)
+        for member in going:
+            if later := checkpoint.drop_after(member.checkpoints, step):
+                log.warning(
+                    "%s goes on from step %d, not %d: not all runs trained with it had come so far",
+                    *(member.run.id, step, later[-1]),
+                )
+        return step
+
+    def load_latest(self, going: Sequence[Member]) -> int:
         common = set.intersection(*(set(checkpoint.steps(m.checkpoints)) for m in going))
         for step in sorted(common, reverse=True):
             try:
@@ -343,6 +354,14 @@ def _compiled_step(
     """The jitted step: populations that differ in data, seeds and rates only share its program."""
     labels = jax.tree.unflatten(structure, kinds)
     return Step(objective, groups, labels)
+
+
+def _failed_step(member: Member) -> int | None:
+    """The step whose loss was not finite, if that is how a run ended."""
+    try:
+        return json.loads((member.directory / FAILED).read_text(encoding="utf-8")).get("step")
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _rateless(groups: Sequence[Group]) -> tuple[Group, ...]:

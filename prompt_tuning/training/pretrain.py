@@ -167,6 +167,7 @@ class Pretrainer:
                 self.unlogged += tokens
                 done = step + 1
                 last = done == config.steps
+                stopping = stop.signal is not None
                 if logging_now := done % self.log_every == 0 or last:
                     self.read_metrics()
                     now = time.monotonic()
@@ -181,14 +182,13 @@ class Pretrainer:
                         self.export(done, f"step-{done}")
                     self.save(done)
                     clock += time.monotonic() - began
-                elif (
-                    stop.signal is not None or time.monotonic() - self.saved_at > self.save_seconds
-                ):
+                elif stopping or time.monotonic() - self.saved_at > self.save_seconds:
                     self.read_metrics()
                     self.save(done)
                 if logging_now or evaluating:
                     display.step(done, self.facts, force=evaluating)
-                stop.check()
+                if stopping:  # not one that came since: it would be told of a save that was not
+                    stop.check()
         finally:
             display.close()
         self.finish()

@@ -107,6 +107,42 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(toy_run, tmp_path, ca
     assert "cannot be read" in caplog.text
 
 
+def test_going_back_leaves_no_later_checkpoint(toy_run, tmp_path, monkeypatch, caplog):
+    """A run that had come far, trained on beside one that has not begun, begins anew with it."""
+    far, fresh = toy_run(seed=1, steps=9), toy_run(seed=2, steps=9)
+    want = outcome(train(far, tmp_path / "whole", quiet=True, log_every=1).directory)
+    original = records.append_jsonl
+
+    def stop(runs, at):
+        def interrupt(path, row):
+            original(path, row)
+            if row["step"] == at:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr("prompt_tuning.training.population.append_jsonl", interrupt)
+        with pytest.raises(Interrupted):
+            train(runs, tmp_path, quiet=True, log_every=1)
+        monkeypatch.undo()
+        return [checkpoint.steps(tmp_path / run.id / "checkpoints") for run in runs]
+
+    assert stop([far], 7)[0][-1] > 6
+    of_far, of_fresh = stop([far, fresh], 1)
+    assert of_far == of_fresh
+    assert 0 < of_far[-1] < 3
+    assert f"{far.id} goes on from step 0" in caplog.text
+    train([far, fresh], tmp_path, quiet=True, log_every=1)
+    assert outcome(tmp_path / far.id) == want
+
+
+def test_a_failure_of_another_kind_is_no_loss_that_is_not_finite(toy_run, tmp_path):
+    runs = [toy_run(seed=1), toy_run(seed=2)]
+    (tmp_path / runs[0].id).mkdir()
+    reason = '{"reason": "its worker died 3 times (signal 9; out of memory?)"}'
+    (tmp_path / runs[0].id / "failed.json").write_text(reason)
+    assert [result.steps for result in train(runs, tmp_path, quiet=True)] == [6, 6]
+    assert not (tmp_path / runs[0].id / "failed.json").exists()
+
+
 @pytest.mark.parametrize("packing", [False, True])  # packed runs share the parts of batches
 def test_a_loss_that_is_not_finite_stops_that_run_only(toy_run, tmp_path, monkeypatch, packing):
     original = Population.batch

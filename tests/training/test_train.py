@@ -16,6 +16,7 @@ from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.prompts.prompt import load_prompt
 from prompt_tuning.t5.load import load_t5
 from prompt_tuning.tasks.mixture import mix
+from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.training import checkpoint
 from prompt_tuning.training.data import SharedData
 from prompt_tuning.training.loop import train
@@ -134,6 +135,14 @@ def test_early_stopping_keeps_the_best_step(toy_run, tmp_path):
     np.testing.assert_allclose(last[0].array, last[1].array, atol=1e-5)
 
 
+def test_any_split_that_is_trained_on_has_the_training_form(tiny_t5, shared_data):
+    data = DataConfig("local", str(shared_data), {"mine": "train.jsonl"})
+    run = paper("super_glue/wsc", model=str(tiny_t5), data=data, train_split="mine")
+    train_data, _, notes = SharedData(load_t5(run.model)).load(run.get_task(), run)
+    assert len(train_data.rows) == 259  # true referents only
+    assert notes["train"]["split"] == "mine"
+
+
 def test_changed_data_or_another_base_are_refused(toy_run, toy_files, tmp_path):
     mine = {}
     for split, path in toy_files.items():
@@ -147,6 +156,9 @@ def test_changed_data_or_another_base_are_refused(toy_run, toy_files, tmp_path):
         train(run, tmp_path / "out", quiet=True)
     written = (result.directory / "result.json").read_bytes()
     (result.directory / "result.json").unlink()  # as if it had been killed at the very end
+    with pytest.raises(UserError, match="the data of split train has changed"):
+        train(run, tmp_path / "out", quiet=True)
+    pathlib.Path(mine["train"]).write_text("".join(lines[::-1]))  # batches are numbers of rows
     with pytest.raises(UserError, match="the data of split train has changed"):
         train(run, tmp_path / "out", quiet=True)
     pathlib.Path(mine["train"]).write_text("".join(lines))
@@ -163,9 +175,20 @@ def test_changed_data_or_another_base_are_refused(toy_run, toy_files, tmp_path):
 def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
     run = toy_run()
     wordy = dataclasses.replace(run.user_task, labels={"no": "no good", "yes": "yes it was good"})
+
+    def own(run, **changes):
+        values = run.to_dict()
+        return Run.from_dict({**values, "user_task": {**values["user_task"], **changes}})
+
     cases = [
         (lambda: Run.from_dict({**run.to_dict(), "stepz": 3}), "steps"),
         (lambda: Run.from_dict({"task": "a", "prompt": {"lenght": 3}}), "length"),
+        (lambda: Run.from_dict({"task": "a", "prompt": None}), "prompt has fields of its own"),
+        (lambda: Run.from_dict({"task": "a", "steps": "10"}), "steps is a whole number"),
+        (lambda: Run.from_dict({"task": "a", "seed": 1.5}), "seed is a whole number"),
+        (lambda: own(run, files=["a.csv"]), "files is an object of texts, not"),
+        (lambda: own(run, labels=[False, True]), "labels is an object of texts or a list of"),
+        (lambda: own(run, template=5), "template is a word"),
         (lambda: toy_run(steps=-1), "steps must be 0"),
         (lambda: toy_run(batch_size=4, micro_batches=3), "micro_batches"),
         (lambda: toy_run(loss="summ"), "unknown loss 'summ'; did you mean sum"),
@@ -177,6 +200,7 @@ def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
         (lambda: train(run, tmp_path, log_every=0), "log_every"),
         (lambda: train([], tmp_path), "no runs"),
         (lambda: train([run, run], tmp_path), "twice"),
+        (lambda: train(toy_run(dtype="bfloat16"), tmp_path, t5=load_t5(run.model)), "is float32"),
         (lambda: train([run, toy_run(steps=7)], tmp_path), "cannot share"),
         (lambda: train(toy_run(dtype="float16"), tmp_path), "float16 is refused"),
         (lambda: train(toy_run(user_task=wordy, max_target_length=3), tmp_path), "max_target"),
