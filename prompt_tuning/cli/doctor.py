@@ -206,8 +206,8 @@ def disk(out: pathlib.Path) -> Iterator[Finding]:
 
 def usable_model(name: str, hub: bool) -> Iterator[Finding]:
     """Load a local model and use its tokenizer; ask the hub about another."""
-    local = name.startswith("random:") or pathlib.Path(name).expanduser().exists()
-    if not local and "/" in name and not name.startswith((".", "/", "~")):
+    local = name.startswith(("random:", "pocket:")) or pathlib.Path(name).expanduser().exists()
+    if not local and not name.startswith((".", "/", "~")):
         if hub:
             yield from on_hub(name)
         else:

@@ -81,6 +81,7 @@ def _of_run(directory: pathlib.Path) -> Flags:
         prompt=None if whole else tuned,
         split=run.dev_split,
         method=run.evaluation,
+        limit=run.dev_examples,
         max_input_length=run.max_input_length,
         max_target_length=run.max_target_length,
         sentinel=run.sentinel,

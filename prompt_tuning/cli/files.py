@@ -72,6 +72,7 @@ def neighbours(
     k: int = 5,
     metric: reading.Metric = "cosine",
     labels: tuple[str, ...] = (),
+    tokenizer: str | None = None,
     force: bool = False,
 ) -> None:
     """Show the vocabulary items nearest to each row of a prompt (section 7 of the paper).
@@ -83,10 +84,11 @@ def neighbours(
         k: neighbours of each row.
         metric: of nearness; the paper's is "cosine".
         labels: texts whose pieces are looked for among the neighbours.
+        tokenizer: a folder or file, in place of the model's own.
         force: though it was made for another base.
     """
     found = read_prompt(prompt)
-    t5 = load_base(model, {"prompt": found})
+    t5 = load_base(model, {"prompt": found}, tokenizer=tokenizer)
     near = reading.nearest(found, t5, k, metric, force)
     for row, (pieces, scores) in enumerate(zip(near.pieces, near.scores, strict=True)):
         pairs = "  ".join(f"{p} {s:.3f}" for p, s in zip(pieces, scores, strict=True))

@@ -51,7 +51,7 @@ class Output:
 RunFlags = Annotated[Run, tyro.conf.arg(name="")]
 OutputFlags = Annotated[Output, tyro.conf.arg(name="")]
 _PAPER, _RELEASED, _MODEL_TUNING = (
-    preset(tyro.MISSING) for preset in (paper, released, model_tuning)
+    dataclasses.replace(preset(""), task=tyro.MISSING) for preset in (paper, released, model_tuning)
 )
 _OUTPUT = Output()
 

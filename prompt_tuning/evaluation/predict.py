@@ -7,7 +7,7 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import report_truncated, target_start
 from prompt_tuning.evaluation.jobs import Job, answer_jobs
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs
-from prompt_tuning.prompts.marks import PROMPT_MARK
+from prompt_tuning.prompts.marks import PROMPT_MARK, is_text
 from prompt_tuning.prompts.prompt import Prompt, check_base
 from prompt_tuning.prompts.table import stack_prompts, virtual_ids
 from prompt_tuning.t5.load import FrozenT5
@@ -104,7 +104,7 @@ def _check(
     if "prompt" not in request and len(prompts) > 1:
         raise wrong(f"name its 'prompt': {', '.join(prompts)}, or null for none")
     name = request.get("prompt", next(iter(prompts), None))
-    if name is not None and name not in prompts:
+    if name is not None and not (isinstance(name, str) and name in prompts):
         raise wrong(str(unknown("prompt", str(name), prompts)))
     labels = request.get("labels", defaults["labels"])
     labels = () if labels is None else labels
@@ -117,6 +117,9 @@ def _check(
     if not isinstance(length, int) or length < 1:
         raise wrong(f"max_length must be a whole number from 1, not {length!r}")
     text = request["input"]
+    for given in (text, *labels):
+        if not is_text(given):
+            raise wrong(f"{given!r} holds half of a surrogate pair, which is no text")
     if name is not None and prompts[name].position == "template" and not prompts[name].template:
         if text.count("{prompt}") != 1:
             raise wrong(f"the prompt {name!r} goes inside the text: write {{prompt}} there, once")

@@ -7,12 +7,12 @@ import json
 import os
 import pathlib
 import sys
-import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.kinds import check_kind
 from prompt_tuning.prompts.prompt import check_length
 from prompt_tuning.sweep.cost import parameters
 from prompt_tuning.tasks.base import unknown
@@ -180,49 +180,20 @@ def _changed(run: Run, name: str, value: Any) -> Run:
         return run
     if run.steps == 0 and name.split(".")[0] not in _EVALUATED:
         return run
-    _check_kind(name, value, holder[key])
+    check_kind(name, value, _kind(name), holder[key])
     holder[key] = value
     return Run.from_dict(whole)
 
 
-def _check_kind(name: str, value: Any, before: Any) -> None:
-    """Refuse a value that the field of a run cannot have."""
+def _kind(name: str) -> Any:
+    """What a field of a run is declared with; anything, inside a mapping."""
     kind: Any = Run
     for part in name.split("."):
         classes = [c for c in (kind, *get_args(kind)) if dataclasses.is_dataclass(c)]
-        if not classes:  # inside a mapping
-            return
+        if not classes:
+            return Any
         kind = get_type_hints(classes[0])[part]
-    if _fits(value, kind):
-        return
-    given = json.dumps(value)
-    words = [w for part in (kind, *get_args(kind)) for w in get_args(part) if isinstance(w, str)]
-    if words and isinstance(value, str):
-        raise unknown(name, value, words)
-    if words or _fits("", kind):
-        raise UserError(f"{name} is a word such as {before or 'text'!r}, not {given}")
-    if _fits(True, kind):
-        raise UserError(f"{name} is true or false, not {given}")
-    if _fits(1, kind):
-        number = "a number" if _fits(0.5, kind) else "a whole number"
-        raise UserError(f"{name} is {number}{f' such as {before}' * bool(before)}, not {given}")
-    inside = f"{name}.FIELD=VALUE" if isinstance(before, dict) else "an experiment file"
-    raise UserError(f"{name} has fields of its own, not {given}: set them by {inside}")
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    """Whether a JSON value is of the kind that a field is declared with."""
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if isinstance(kind, types.UnionType) or get_origin(kind) is Union:
-        return any(_fits(value, part) for part in get_args(kind))
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if dataclasses.is_dataclass(kind) or get_origin(kind) is Mapping:
-        return isinstance(value, dict)
-    if get_origin(kind) is tuple:
-        return isinstance(value, list)
-    return kind is Any or type(value) is (type(None) if kind is None else kind)
+    return kind
 
 
 def _matches(run: Run, name: str, values: Sequence[Any]) -> bool:

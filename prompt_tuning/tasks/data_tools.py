@@ -30,7 +30,7 @@ def prepare(
     A name that ends in "/" stands for all tasks under it ("super_glue/"). Stops at the first
     failure; a repeated call goes on from there.
     """
-    chosen = [task for name in names for task in _expand(name)]
+    chosen = [task for name in names for task in _expand(name)]  # a wrong name fails first
     datasets = {dataset.tfds: dataset for dataset in map(get_dataset, chosen)}
     for number, dataset in enumerate(datasets.values(), start=1):
         progress(f"[{number}/{len(datasets)}] {dataset.name}")
@@ -41,7 +41,7 @@ def _expand(name: str) -> list[str]:
     if name in MIXTURES:
         return list(MIXTURES[name])
     if not name.endswith("/"):
-        get_dataset(name)  # an unknown name fails before anything is prepared
+        get_task(name)  # raises for an unknown one
         return [name]
     inside = [task for task in task_names() if task.startswith(name)]
     if not inside:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.prompts.marks import PROMPT_MARK
+from prompt_tuning.prompts.marks import PROMPT_MARK, is_text
 from prompt_tuning.tasks import scoring
 from prompt_tuning.tasks.base import UNLABELLED, Example, Row, Task
 from prompt_tuning.tasks.sources.files import (
@@ -146,7 +146,10 @@ class UserFiles:
 
     def describe(self, split: str) -> dict[str, Any]:
         path = self.path(split)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
         return {"source": "user", "version": None, "files": {path.name: digest}}
 
 
@@ -207,7 +210,7 @@ def _text(fields: Mapping[str, Any], field: str) -> str:
     if not isinstance(value, str | int | float):
         raise UserError(f"the field {field!r} holds a {type(value).__name__}, not text")
     text = str(value).replace(PROMPT_MARK, "")
-    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_text(text):
         raise UserError(f"the field {field!r} holds half of a surrogate pair, which is no text")
     return text
 

@@ -5,9 +5,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.kinds import check_kind
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import Dtype, parse_dtype
 from prompt_tuning.tasks.base import Task, check_choices, unknown
@@ -25,7 +26,8 @@ class UserTask:
     files: Mapping[str, str]  # split name -> .jsonl, .json, .csv or .tsv file
     template: str  # the input text with fields in braces, and {prompt} where the prompt may go
     label_field: str | None = None
-    labels: Mapping[str, str] | None = None  # value of the field -> label text
+    # value of the field -> label text, or the labels where values are these
+    labels: Mapping[str, str] | tuple[str, ...] | None = None
     target_field: str | None = None  # free text instead of labels
     metric: Metric | None = None
     prompt_words: tuple[str, ...] = ()  # for class-label initialisation; default: the labels
@@ -153,10 +155,11 @@ _NESTED: dict[str, type] = {
 
 def build(cls: type, values: Mapping[str, Any], nested: Mapping[str, type]) -> Any:
     """A configuration from JSON values; `nested` has the classes of fields that are one too."""
-    fields = {field.name for field in dataclasses.fields(cls)}
-    for key in values:
-        if key not in fields:
-            raise unknown(f"field of {cls.__name__}", key, fields)
+    kinds = {field.name: get_type_hints(cls)[field.name] for field in dataclasses.fields(cls)}
+    for key, value in values.items():
+        if key not in kinds:
+            raise unknown(f"field of {cls.__name__}", key, kinds)
+        check_kind(key, value, kinds[key])
     inner = {
         key: build(nested[key], value, nested)
         for key, value in values.items()

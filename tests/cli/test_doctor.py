@@ -39,3 +39,11 @@ def test_doctor_sees_wrong_versions(monkeypatch):
     assert len(texts) == 2
     assert "outside <1" in texts[0]
     assert "pip install 'no-such-package>=2'" in texts[1]
+
+
+def test_doctor_asks_the_hub_only_if_told_to(run, monkeypatch):
+    for check in ("versions", "devices", "numerics"):
+        monkeypatch.setattr(f"prompt_tuning.cli.doctor.{check}", lambda: iter(()))
+    status, text, _ = run("doctor", "--model", "t5-small")
+    assert status == 0
+    assert "t5-small is no folder here, perhaps a hub id: ask with --hub" in text

@@ -77,6 +77,9 @@ def test_bad_requests_are_one_clear_line(t5, prompts):
         ({"prompt": "one", "input": "x", "labels": "yes"}, "labels must be a list of texts"),
         ({"prompt": "one", "input": "x", "labels": ["a", "a"]}, "a label is given twice"),
         ({"prompt": "one", "input": "x", "max_length": 0}, "max_length must be a whole number"),
+        ({"prompt": ["one"], "input": "x"}, "request 2: unknown prompt"),
+        ({"prompt": "one", "input": "a \ud800 b"}, "holds half of a surrogate pair"),
+        ({"prompt": "one", "input": "x", "labels": ["a", "\udc00"]}, "half of a surrogate pair"),
         ({"prompt": "placed", "input": "x"}, "write {prompt} there, once"),
     ):
         with pytest.raises(UserError) as error:

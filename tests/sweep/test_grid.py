@@ -96,7 +96,7 @@ def test_overrides_make_a_grid_and_leave_others_alone():
         ([], ["optimizer.learning_rate=high"], "rate is a number such as 0.3, not"),
         ([], ["packing=3"], "packing is true or false"),
         ([], ["loss=meen"], "did you mean mean"),
-        ([], ["optimizer=3"], "set them by optimizer.FIELD=VALUE"),
+        ([], ["optimizer=3"], r"of its own \(optimizer.FIELD\)"),
         ([], ["user_task=abc"], "has fields of its own"),
         ([], ["user_task.template=x"], "user_task has no fields in these runs"),
         ([], ["steps"], "expected FIELD=VALUE"),
@@ -170,6 +170,9 @@ def test_every_experiment_has_a_real_and_a_pocket_setting(path):
         pocket = {run.model.startswith("pocket:") for run in runs}
         assert pocket == {setting != "paper"}
         assert {run.task.startswith("pocket/") for run in runs} == {setting != "paper"}
+        from_labels = {run.task: run for run in runs if run.prompt.init == "class_labels"}
+        for run in from_labels.values():
+            assert run.method == "model" or run.get_task().prompt_words, run.task
         wanted = grid.experiment_evaluations(path, runs)
         assert bool(wanted) == hasattr(module, "evaluations")
         assert len({e.file(pathlib.Path()) for e in wanted}) == len(wanted)

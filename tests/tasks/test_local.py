@@ -71,6 +71,26 @@ def test_every_superglue_archive_reads(unpacked, name):
             assert {e.target for e in examples} == {"<unk>"}
 
 
+@pytest.mark.parametrize(
+    ("name", "row", "message"),
+    [
+        ("super_glue/record", {"passage": "flat", "qas": [], "idx": 0}, "no object with 'text'"),
+        ("super_glue/record", {"passage": {"text": "a", "entities": [{"start": 0}]}, "qas": []},
+         "KeyError: 'end'"),
+        ("super_glue/wsc", {"target": {"span1_text": "a"}, "label": True, "idx": 0}, "'text'"),
+        ("super_glue/multirc", {"passage": "flat", "idx": 0}, "no object with 'questions'"),
+        ("mrqa/squad", {"context": "a", "qas": [{"question": "b"}]}, "KeyError: 'qid'"),
+    ],
+)  # fmt: skip
+def test_a_row_of_another_form_is_one_clear_line(tmp_path, name, row, message):
+    (tmp_path / "mine.jsonl").write_text(json.dumps(row) + "\n")
+    task = get_task(name, DataConfig("local", str(tmp_path), {"validation": "mine.jsonl"}))
+    with pytest.raises(UserError, match=message) as error:
+        task.load("validation")
+    assert "mine.jsonl" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_files_by_split_and_pattern(shared_data):
     files = {"validation": "*_dev.tsv", "in_domain": "in_domain_dev.tsv"}
     config = DataConfig("local", str(shared_data / "glue" / "CoLA"), files)

@@ -28,7 +28,14 @@ class LocalSource:
         return tuple(dict.fromkeys([*self.dataset.splits, *self.files]))
 
     def rows(self, split: str) -> list[Row]:
-        return list(self.dataset.parse(self.paths(split), split))
+        paths = self.paths(split)
+        try:
+            return list(self.dataset.parse(paths, split))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise UserError(
+                f"{', '.join(map(str, paths))}: a row has not the form of {self.dataset.name}'s "
+                f"official files ({type(error).__name__}: {error})"
+            ) from error
 
     def describe(self, split: str) -> dict[str, Any]:
         paths = self.paths(split)

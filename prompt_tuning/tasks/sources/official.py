@@ -22,6 +22,8 @@ Parser = Callable[[list[Path], str], Iterator[Row]]
 
 
 def _field(row: Mapping[str, Any], name: str, where: str) -> Any:
+    if not isinstance(row, Mapping):
+        raise UserError(f"{where}: there is no object with {name!r}, but {row!r:.60}")
     if name not in row:
         present = ", ".join(map(str, row)) or "no fields"
         raise UserError(f"{where}: the field {name!r} is missing; the row has: {present}")
