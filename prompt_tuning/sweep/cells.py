@@ -28,7 +28,7 @@ COLUMNS = (
     *("value", "main", "seconds", "config"),
 )
 # What a configuration may differ in without being another setting of the same cell.
-_NOT_RECIPE = ("task", "seed", "data", "user_task", "tokenizer", "model", "revision", "remat")
+NOT_RECIPE = ("task", "seed", "data", "user_task", "tokenizer", "model", "revision", "remat")
 
 
 def read_table(folder: pathlib.Path) -> pa.Table:
@@ -120,7 +120,7 @@ def _result(row: dict[str, Any]) -> Result:
 def _config(text: str) -> tuple[dict[str, Any], str]:
     """A run's configuration and its recipe."""
     config = json.loads(text or "{}")
-    rest = {key: value for key, value in config.items() if key not in _NOT_RECIPE}
+    rest = {key: value for key, value in config.items() if key not in NOT_RECIPE}
     return config, json.dumps(rest, sort_keys=True)
 
 

@@ -87,9 +87,13 @@ def sweep_local(
                     running.remove(worker)
                     worker.process.join()
                     code = worker.process.exitcode
-                    if code and code != 128 + signal.SIGTERM:
+                    if not code or stop.signal is not None:
+                        continue
+                    if code == 128 + signal.SIGTERM:  # not asked to by us
+                        watch.say("a worker was told to stop, and saved: another goes on")
+                    else:
                         deaths.note(worker.process.pid or 0, code, watch)
-                        running.append(start(worker.number))
+                    running.append(start(worker.number))
         finally:
             _stop(running, stop)
             watch.show(force=True)

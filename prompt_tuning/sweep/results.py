@@ -14,6 +14,7 @@ import pyarrow.parquet
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_file
+from prompt_tuning.sweep.cells import NOT_RECIPE
 from prompt_tuning.sweep.cost import parameters
 from prompt_tuning.sweep.evaluations import ENSEMBLES, NEIGHBOURS, read_file, read_reading
 from prompt_tuning.sweep.grid import method_of
@@ -73,6 +74,8 @@ def collect(out: pathlib.Path) -> Collected:
     damaged = []
     for path in sorted(out.glob("*/result.json")):
         directory = path.parent
+        if (directory / "pretraining.json").exists():  # a pre-training's
+            continue
         try:
             result = read_result(directory)
         except UserError as error:
@@ -244,7 +247,8 @@ def _write(table: pa.Table, path: pathlib.Path, writer: Callable[..., None]) -> 
 def as_text(table: pa.Table) -> str:
     """Mean scores for reading: a line for each setting, a column for each task, seeds averaged.
 
-    What all runs share is left out; a deviation is that over seeds.
+    What all runs share is left out; a deviation is that over seeds. Of the configuration, those
+    fields are shown by which runs of one line would differ otherwise.
     """
     rows = [row for row in table.to_pylist() if row["main"]]
     if not rows:
@@ -252,15 +256,39 @@ def as_text(table: pa.Table) -> str:
     settings = ["parameters", "model", "method", "prompt_length", "prompt_init", "position",
                 "learning_rate"]  # fmt: skip
     varying = [name for name in settings if len({row[name] for row in rows}) > 1]
-    shown = [name for name in varying if name != "parameters"] or ["model"]
+    alike: dict[tuple[Any, ...], list[dict[str, str]]] = defaultdict(list)
+    for row in rows:
+        config = json.loads(row["config"] or "{}")
+        elsewhere = config.get("task", row["task"]) != row["task"]
+        row["recipe"] = _flat(config) | {"trained on": config["task"] if elsewhere else ""}
+        alike[tuple(row[name] for name in (*settings, "task"))].append(row["recipe"])
+    names = {name for row in rows for name in row["recipe"]}
+    finer = sorted(
+        name for name in names
+        if any(len({recipe.get(name) for recipe in group}) > 1 for group in alike.values())
+    )  # fmt: skip
+    for row in rows:
+        row |= {name: row["recipe"].get(name, "") for name in finer}
+    shown = [name for name in (*varying, *finer) if name != "parameters"] or ["model"]
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     cells: dict[tuple[Any, ...], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in sorted(rows, key=lambda row: tuple(row[name] for name in settings)):
+    for row in sorted(rows, key=lambda row: tuple(row[name] for name in (*settings, *finer))):
         cells[tuple(row[name] for name in shown)][row["task"]].append(row["value"])
     lines = [[*shown, *tasks]]
     for key, scores in cells.items():
         lines.append([*map(str, key), *(mean_and_sd(scores.get(task, ())) for task in tasks)])
     return columns(lines, left=len(shown))
+
+
+def _flat(config: Any, name: str = "") -> dict[str, str]:
+    """The recipe in a configuration: what it says of more than data and seed, by dotted name."""
+    if not isinstance(config, dict):
+        return {name: str(config) if len(str(config)) <= 40 else f"{config!s:.39}…"}
+    found: dict[str, str] = {}
+    for key, value in config.items():
+        if name or key not in (*NOT_RECIPE, "runs"):
+            found |= _flat(value, f"{name}.{key}".lstrip("."))
+    return found
 
 
 def mean_and_sd(values: Iterable[float]) -> str:

@@ -141,6 +141,15 @@ def test_a_folder_of_no_sweep_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_was_pretrained_beside_them_is_no_damaged_run(tmp_path):
+    for name in ("pretraining.json", "result.json"):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        (tmp_path / "mine" / name).write_text("{}")
+    status, text, _ = call("results", tmp_path)
+    assert status == 0
+    assert text.startswith("no finished runs")
+
+
 def test_a_name_that_cannot_be_exported_is_refused_before_anything_is_written(swept):
     status, _, err = call("results", swept / "swept", "--export", swept / "x.txt")
     assert (status, "must end in .csv" in err) == (2, True)

@@ -88,8 +88,8 @@ def watched(monkeypatch, grid):
 def test_workers_killed_at_random_lose_nothing(grid, whole, tmp_path, watched):
     def kill() -> bool:
         workers = multiprocessing.active_children()
-        for worker in workers:
-            os.kill(worker.pid, signal.SIGKILL)
+        for n, worker in enumerate(workers):  # killed, or told to stop by somebody
+            os.kill(worker.pid, (signal.SIGKILL, signal.SIGTERM)[n % 2])
         return bool(workers)
 
     left = 20  # kills: a sweep may be done before it has had them all

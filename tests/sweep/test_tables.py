@@ -12,6 +12,7 @@ from prompt_tuning.sweep.cells import read_results
 from prompt_tuning.sweep.convergence import convergence_sheets
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.findings import findings
+from prompt_tuning.sweep.results import as_text
 from prompt_tuning.sweep.search import search_sheets
 from prompt_tuning.sweep.tables import Sheet, as_csv
 from tests.sweep.conftest import reading, result_row, votes
@@ -165,6 +166,29 @@ def test_factoring_compares_like_with_like():
     said = findings(pa.Table.from_pylist(rows))
     assert "at s, points by length: 100 +0.0 ± 1.0, 150 +1.0 ± 1.0" in said
     assert tables.factoring_sheet(results_of([rows[0], rows[4]])) is None
+
+
+def test_the_table_in_words_averages_seeds_of_one_setting_only():
+    rows = [
+        result_row("pocket:s", task, value + seed, seed=seed, dtype=dtype)
+        for dtype, value in ((None, 90.0), ("int8", 60.0))
+        for task in ("pocket/sst2", "pocket/topic")
+        for seed in (0, 1, 2)
+    ]
+    head, *lines = as_text(pa.Table.from_pylist(rows)).splitlines()
+    assert head.split() == ["dtype", "pocket/sst2", "pocket/topic"]
+    assert [line.split()[:3] for line in lines] == [["None", "91.0", "±1.0"],
+                                                    ["int8", "61.0", "±1.0"]]  # fmt: skip
+    # A task's own runs and those that were trained on another one are two lines.
+    rows = [result_row("pocket:s", "glue/mrpc", 80.0, trained_on=on)
+            for on in ("glue/mrpc", "glue/qqp")]  # fmt: skip
+    head, *lines = as_text(pa.Table.from_pylist(rows)).splitlines()
+    assert head.startswith("trained on")
+    assert len(lines) == 2
+    # What differs between tasks or sizes only is not shown.
+    rows = [result_row(f"pocket:{size}", "pocket/sst2", 80.0, batch_size=n)
+            for n, size in enumerate(("s", "b"))]  # fmt: skip
+    assert as_text(pa.Table.from_pylist(rows)).splitlines()[0].split() == ["model", "pocket/sst2"]
 
 
 def test_table_4_is_the_printed_one():
