@@ -66,6 +66,9 @@ def compare(rows: list[dict]) -> list[str]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("name the folder of results")
-    print("\n".join(compare(collect(pathlib.Path(sys.argv[1])).table.to_pylist())))
+    if len(sys.argv) != 2 or not pathlib.Path(sys.argv[1]).is_dir():
+        sys.exit("name the results folder of the sweep")
+    found = compare(collect(pathlib.Path(sys.argv[1])).table.to_pylist())
+    if not found[1:]:
+        sys.exit(f"{sys.argv[1]} has no finished pair of a float and an int8 run")
+    print("\n".join(found))

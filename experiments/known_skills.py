@@ -14,6 +14,7 @@ from collections import defaultdict
 import numpy as np
 
 from experiments import pocket
+from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.inference import score_label_ids
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.tasks.base import Task
@@ -103,8 +104,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("models", nargs="*", default=list(pocket.SIZES), help="xs, xs@3000 ...")
     names = parser.parse_args().models
+    try:
+        models = [load_t5(f"pocket:{name}") for name in names]
+    except UserError as error:
+        parser.error(str(error))
     print(f"{'':<13}{'':<16}" + "".join(f"{name:>8}" for name in names))
-    models = [load_t5(f"pocket:{name}") for name in names]
     for skill in SKILLS:
         found = [known(t5, skill) for t5 in models]
         for level in found[0]:

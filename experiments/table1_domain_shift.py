@@ -19,7 +19,7 @@ from prompt_tuning.sweep.figures import DOMAIN_SHIFT
 
 TABLE = DOMAIN_SHIFT
 TARGETS = {
-    "mrqa/squad": (
+    "squad": (
         *("mrqa/textbookqa", "mrqa/bioasq", "mrqa/race", "mrqa/relation_extraction"),
         *("mrqa/duorc", "mrqa/drop"),
     ),
@@ -35,10 +35,14 @@ def runs(setting: str = "paper") -> list[pt.Run]:
             for make in (pocket.prompt, pocket.model)
             for seed in real.SEEDS
         ]
+    # Answers are free text: there are no class labels to start from.
     return [
-        make("mrqa/squad", "xxl", seed, max_target_length=32)
-        for make in (real.prompt, real.model)
+        run
         for seed in real.SEEDS
+        for run in (
+            real.prompt("squad", "xxl", seed, prompt={"init": "vocabulary"}),
+            real.model("squad", "xxl", seed),
+        )
     ]
 
 

@@ -176,7 +176,7 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
 
     The paper's values stand beside those of T5 1.1 XXL.
     """
-    rows = [r for r in results if r.method in ("prompt", "model") and "/" in r.trained_on]
+    rows = [r for r in results if r.method in ("prompt", "model")]
     away = {r.trained_on for r in rows if r.task != r.trained_on}
     shift: list[tuple[Entry, ...]] = []
     pairs: list[tuple[Entry, ...]] = []
