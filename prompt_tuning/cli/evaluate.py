@@ -62,6 +62,8 @@ def evaluate(args: Sequence[str]) -> Callable[..., None]:
             flags: what is evaluated, and how.
         """
         del run  # read above
+        if flags.split != default.split and flags.limit == default.limit:
+            flags = dataclasses.replace(flags, limit=None)  # a run's is of its dev split
         _evaluate(flags)
 
     return command
