@@ -62,8 +62,9 @@ def evaluate(args: Sequence[str]) -> Callable[..., None]:
             flags: what is evaluated, and how.
         """
         del run  # read above
-        if flags.split != default.split and flags.limit == default.limit:
-            flags = dataclasses.replace(flags, limit=None)  # a run's is of its dev split
+        given = any(word.partition("=")[0] == "--limit" for word in args)
+        if flags.split != default.split and not given:  # a run's limit is of its dev split
+            flags = dataclasses.replace(flags, limit=None)
         _evaluate(flags)
 
     return command
