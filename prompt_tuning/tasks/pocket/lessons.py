@@ -100,7 +100,8 @@ _SOURCES = {name: cast(PocketSource, getattr(suite, name.upper()).source) for na
 # Of them, so many stand behind a document, and so many behind words in no order, as the rows that a
 # long prompt starts from. Without the latter a model may lose what it knows behind 20 of them.
 _BEHIND_DOCUMENT, _BEHIND_WORDS, _MOST_WORDS = 0.1, 0.3, 80
-_FAR_BEHIND_WORDS, _MOST_FAR = 0.5, 110
+_FAR_BEHIND_WORDS, _MOST_FAR = 0.7, 110
+_FAR_DRAWN = (*_DRAWN, "wic", "wic", "wic", "sst2")  # what is lost soonest behind words
 
 # The first round: two words, a word and a list, and the tasks that are about no more than these.
 _FIRST = ("words", "list", "list", "multirc", "multirc", "boolq", "mrpc")
@@ -150,7 +151,7 @@ def lesson(seed: int, index: int) -> str:
 def far_lesson(seed: int, index: int) -> str:
     """One lesson, often behind many words, rare ones as often as common ones."""
     roll = dice(seed, index)
-    text, alone = _lesson(roll, seed)
+    text, alone = _lesson(roll, seed, _FAR_DRAWN)
     if alone and roll.chance(_FAR_BEHIND_WORDS):
         return " ".join([*(roll.pick(_words()) for _ in range(1 + roll.below(_MOST_FAR))), text])
     return text
@@ -162,9 +163,11 @@ def _words() -> tuple[str, ...]:
     return tuple(sorted(set(re.findall(r"[A-Za-z]+", texts))))
 
 
-def _lesson(roll: Dice, seed: int) -> tuple[str, bool]:
+def _lesson(
+    roll: Dice, seed: int, drawn: tuple[str | None, ...] = _DRAWN
+) -> tuple[str, bool]:
     """A lesson, and whether it may have words in front."""
-    name = roll.pick(_DRAWN)
+    name = roll.pick(drawn)
     if name is None:
         return document(seed, roll.below(2**48)).removesuffix("."), False
     text = _asked(roll, name, _PARTS[name][1])
