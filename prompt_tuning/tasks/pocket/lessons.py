@@ -163,9 +163,7 @@ def _words() -> tuple[str, ...]:
     return tuple(sorted(set(re.findall(r"[A-Za-z]+", texts))))
 
 
-def _lesson(
-    roll: Dice, seed: int, drawn: tuple[str | None, ...] = _DRAWN
-) -> tuple[str, bool]:
+def _lesson(roll: Dice, seed: int, drawn: tuple[str | None, ...] = _DRAWN) -> tuple[str, bool]:
     """A lesson, and whether it may have words in front."""
     name = roll.pick(drawn)
     if name is None:
