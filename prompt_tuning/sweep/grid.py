@@ -12,11 +12,11 @@ from types import ModuleType
 from typing import Any, Literal, get_args, get_type_hints
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.kinds import check_kind
 from prompt_tuning.prompts.prompt import check_length
 from prompt_tuning.sweep.cost import parameters
 from prompt_tuning.tasks.base import unknown
 from prompt_tuning.tasks.mixture import MIXTURES
+from prompt_tuning.training.kinds import check_kind
 from prompt_tuning.training.loop import population_key
 from prompt_tuning.training.run import Run
 

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any, Literal, get_type_hints
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.kinds import check_kind
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import Dtype, parse_dtype
 from prompt_tuning.tasks.base import Task, check_choices, unknown
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.user import Metric, user_task
+from prompt_tuning.training.kinds import check_kind
 from prompt_tuning.training.optimizer import MODEL_TUNING, RELEASED, OptimizerConfig
 from prompt_tuning.training.trees import Method
 
