@@ -92,7 +92,7 @@ def test_workers_killed_at_random_lose_nothing(grid, whole, tmp_path, watched):
             os.kill(worker.pid, (signal.SIGKILL, signal.SIGTERM)[n % 2])
         return bool(workers)
 
-    left = 12  # kills: a sweep may be done before it has had them all
+    left = 6  # kills: a sweep may be done before it has had them all
     while left:
         out = tmp_path / f"killed-{left}"
         out.mkdir()

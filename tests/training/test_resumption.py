@@ -81,7 +81,7 @@ def test_runs_killed_at_any_moment_end_as_if_never_killed(toy_run, tmp_path):
     (tmp_path / "runs.json").write_text(json.dumps([run.to_dict() for run in runs]))
     (tmp_path / "killed.py").write_text(textwrap.dedent(KILLED))
     shutil.copy(killing.__file__, tmp_path)
-    places = [("log", 1), ("save", 0), ("rename", 2), ("save", 1), ("prompt", 1), ("rename", 1)]
+    places = [("log", 1), ("save", 0), ("rename", 2), ("prompt", 1), ("rename", 1)]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
     environment = {**os.environ, **cache, "JAX_PLATFORMS": "cpu"}
     for place, count in places:
