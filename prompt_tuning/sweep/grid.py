@@ -9,14 +9,14 @@ import pathlib
 import sys
 from collections.abc import Iterable, Sequence
 from types import ModuleType
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.prompt import check_length
 from prompt_tuning.sweep.cost import parameters
 from prompt_tuning.tasks.base import unknown
 from prompt_tuning.tasks.mixture import MIXTURES
-from prompt_tuning.training.kinds import check_kind
+from prompt_tuning.training.kinds import check_kind, kinds_of
 from prompt_tuning.training.loop import population_key
 from prompt_tuning.training.run import Run
 
@@ -192,7 +192,7 @@ def _kind(name: str) -> Any:
         classes = [c for c in (kind, *get_args(kind)) if dataclasses.is_dataclass(c)]
         if not classes:
             return Any
-        kind = get_type_hints(classes[0])[part]
+        kind = kinds_of(classes[0])[part]
     return kind
 
 

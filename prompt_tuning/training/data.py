@@ -67,10 +67,8 @@ class SharedData:
     def _read(
         self, task: Task, run: Run, position: str, template: str | None
     ) -> tuple[TrainingData, DevData, dict[str, Any]]:
-        train, dev = (
-            task.load(run.train_split, training=True),
-            task.load(run.dev_split, training=False),
-        )
+        train = task.load(run.train_split, training=True)
+        dev = task.load(run.dev_split, training=False)
         if run.train_examples is not None:
             chosen = example_numbers(run.seed, 0, min(run.train_examples, len(train)), len(train))
             train = [train[n] for n in sorted(chosen)]

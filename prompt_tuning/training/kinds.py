@@ -1,12 +1,20 @@
 """Whether the values of a configuration are of the kinds that its fields are declared with."""
 
 import dataclasses
+import functools
 import json
 import types
 from collections.abc import Mapping
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from prompt_tuning.errors import UserError
+
+
+@functools.cache
+def kinds_of(cls: type) -> dict[str, Any]:
+    """What the fields of a dataclass are declared with."""
+    hints = get_type_hints(cls)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def check_kind(name: str, value: Any, kind: Any, example: Any = None) -> None:

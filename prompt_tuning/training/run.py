@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.init import PromptConfig
@@ -14,7 +14,7 @@ from prompt_tuning.tasks.base import Task, check_choices, unknown
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.user import Metric, user_task
-from prompt_tuning.training.kinds import check_kind
+from prompt_tuning.training.kinds import check_kind, kinds_of
 from prompt_tuning.training.optimizer import MODEL_TUNING, RELEASED, OptimizerConfig
 from prompt_tuning.training.trees import Method
 
@@ -155,7 +155,7 @@ _NESTED: dict[str, type] = {
 
 def build(cls: type, values: Mapping[str, Any], nested: Mapping[str, type]) -> Any:
     """A configuration from JSON values; `nested` has the classes of fields that are one too."""
-    kinds = {field.name: get_type_hints(cls)[field.name] for field in dataclasses.fields(cls)}
+    kinds = kinds_of(cls)
     for key, value in values.items():
         if key not in kinds:
             raise unknown(f"field of {cls.__name__}", key, kinds)
