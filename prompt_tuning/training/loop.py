@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import os
 import pathlib
 from collections.abc import Sequence
@@ -12,15 +13,18 @@ import jax.numpy as jnp
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.t5.sharding import make_mesh, shard_params
+from prompt_tuning.training import checkpoint
 from prompt_tuning.training.data import SharedData
 from prompt_tuning.training.member import Member, check_finished, load_result
-from prompt_tuning.training.population import Population
+from prompt_tuning.training.population import Population, failed_step
 from prompt_tuning.training.records import (
     lock,
     plain_disk_errors,
 )
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.stop import listen
+
+log = logging.getLogger(__name__)
 
 # What the runs of a population may differ in; all else they share.
 OWN_FIELDS = {
@@ -99,5 +103,39 @@ def train(
             data = SharedData(t5)
             members = [Member(runs[n], directories[n], data) for n in todo]
             with plain_disk_errors(pathlib.Path(out)), listen() as stop:
-                Population(members, t5, mesh, quiet, log_every, save_seconds).train(stop)
+                waiting = members
+                while waiting:
+                    group = _together(waiting)
+                    try:
+                        Population(group, t5, mesh, quiet, log_every, save_seconds).train(stop)
+                    except checkpoint.Damaged as error:
+                        log.warning("%s; going back to the one before", error)
+                        continue
+                    waiting = [member for member in waiting if member not in group]
+            failed = [(m.run.id, step) for m in members if (step := m.progress.failed) is not None]
+            if failed:
+                raise UserError(
+                    "the loss is not finite: "
+                    + "; ".join(f"{name} at step {step}" for name, step in failed)
+                    + ". Lower the learning rate or use float32"
+                )
         return [load_result(directory) for directory in directories]
+
+
+def _together(members: list[Member]) -> list[Member]:
+    """The first run that has not failed, all that can go on from a step with it, and the failed.
+
+    So no run goes back more than one save, which is what a kill inside one may leave runs apart.
+    The others go on by themselves, afterwards.
+    """
+    failed = [member for member in members if failed_step(member) is not None]
+    if len(failed) == len(members):  # they are tried again
+        failed = []
+    going = [member for member in members if member not in failed]
+    steps = [checkpoint.starts(member.checkpoints) for member in going]
+    common, chosen = steps[0], list(failed)
+    for member, own in zip(going, steps, strict=True):
+        if common & own:
+            common &= own
+            chosen.append(member)
+    return [member for member in members if member in chosen]

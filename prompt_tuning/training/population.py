@@ -14,7 +14,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.inference import Places
 from prompt_tuning.evaluation.jobs import run_jobs
 from prompt_tuning.prompts.files import write_json
@@ -273,8 +272,11 @@ class Population:
         self.saved_at = time.monotonic()
 
     def restore(self) -> int:
-        """Go on from the latest step that every run has a sound checkpoint of, or from 0."""
-        failed = {m: step for m in self.members if (step := _failed_step(m)) is not None}
+        """Go on from the latest step that every run has a checkpoint of, or from 0.
+
+        Raises `checkpoint.Damaged` where one of these cannot be used.
+        """
+        failed = {m: step for m in self.members if (step := failed_step(m)) is not None}
         if len(failed) == len(self.members):  # they are tried again
             failed = {}
         for member in self.members:
@@ -282,7 +284,10 @@ class Population:
             if member not in failed:  # a failure of another kind, such as a worker's death
                 (member.directory / FAILED).unlink(missing_ok=True)
         going = [m for m in self.members if m.active]
-        step = self.load_latest(going)
+        common = set.intersection(*(set(checkpoint.steps(m.checkpoints)) for m in going))
+        step = max(common, default=0)
+        if common:
+            self.load(step)
         for member in going:
             if later := checkpoint.drop_after(member.checkpoints, step):
                 log.warning(
@@ -290,16 +295,6 @@ class Population:
                     *(member.run.id, step, later[-1]),
                 )
         return step
-
-    def load_latest(self, going: Sequence[Member]) -> int:
-        common = set.intersection(*(set(checkpoint.steps(m.checkpoints)) for m in going))
-        for step in sorted(common, reverse=True):
-            try:
-                self.load(step)
-                return step
-            except UserError as error:
-                log.warning("%s; going back to the one before", error)
-        return 0
 
     def load(self, step: int) -> None:
         loaded: list[dict[str, Any]] = [{}] * len(self.members)
@@ -331,20 +326,13 @@ class Population:
         ]
 
     def finish(self, step: int) -> None:
-        """The last prompts and the results; a run that failed is named."""
+        """The last prompts and the results of the runs that have not failed."""
         for member, tree in self.trainables():
             if member.active:  # a run that ended early saved it then
                 member.save(tree, step, "last")
         for member in self.members:
             if member.progress.failed is None:
                 member.finish(step)
-        failed = [member for member in self.members if member.progress.failed is not None]
-        if failed:
-            raise UserError(
-                "the loss is not finite: "
-                + "; ".join(f"{m.run.id} at step {m.progress.failed}" for m in failed)
-                + ". Lower the learning rate or use float32"
-            )
 
 
 @functools.lru_cache(maxsize=16)
@@ -356,7 +344,7 @@ def _compiled_step(
     return Step(objective, groups, labels)
 
 
-def _failed_step(member: Member) -> int | None:
+def failed_step(member: Member) -> int | None:
     """The step whose loss was not finite, if that is how a run ended."""
     try:
         return json.loads((member.directory / FAILED).read_text(encoding="utf-8")).get("step")

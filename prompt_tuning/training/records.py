@@ -69,8 +69,9 @@ def lock(directory: pathlib.Path) -> Iterator[None]:
         raise NoSpace(f"cannot write to {directory}: {error.strerror}") from error
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.truncate(held, 0)
-        os.write(held, f"process {os.getpid()}".encode())
+        with contextlib.suppress(OSError):  # on a full disk none is told who holds it
+            os.truncate(held, 0)
+            os.write(held, f"process {os.getpid()}".encode())
         yield
     except BlockingIOError:
         holder = os.read(held, 100).decode() or "another process"

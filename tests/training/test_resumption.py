@@ -1,5 +1,6 @@
 """Runs that are stopped, killed, damaged or not finite: what they leave, and how they go on."""
 
+import errno
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from orbax.checkpoint import v1 as ocp
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.training import checkpoint, records
@@ -107,11 +109,18 @@ def test_a_damaged_checkpoint_falls_back_on_the_one_before(toy_run, tmp_path, ca
     assert "cannot be read" in caplog.text
 
 
-def test_going_back_leaves_no_later_checkpoint(toy_run, tmp_path, monkeypatch, caplog):
-    """A run that had come far, trained on beside one that has not begun, begins anew with it."""
+def test_no_run_goes_back_to_where_another_is(toy_run, tmp_path, monkeypatch, caplog):
+    """Runs without a common checkpoint are trained one after the other; a damaged one is kept."""
     far, fresh = toy_run(seed=1, steps=9), toy_run(seed=2, steps=9)
-    whole = train([far, fresh], tmp_path / "whole", quiet=True, log_every=1)
+    runs = [far, fresh]
+    whole = [train(run, tmp_path / "whole", quiet=True, log_every=1) for run in runs]
     original = records.append_jsonl
+
+    def raising(error):
+        def fail(*args, **options):
+            raise error
+
+        return fail
 
     def stop(runs, at):
         def interrupt(path, row):
@@ -125,12 +134,22 @@ def test_going_back_leaves_no_later_checkpoint(toy_run, tmp_path, monkeypatch, c
         monkeypatch.undo()
         return [checkpoint.steps(tmp_path / run.id / "checkpoints") for run in runs]
 
-    assert stop([far], 7)[0][-1] > 6
-    of_far, of_fresh = stop([far, fresh], 1)
-    assert of_far == of_fresh
-    assert 0 < of_far[-1] < 3
-    assert f"{far.id} goes on from step 0" in caplog.text
-    results = train([far, fresh], tmp_path, quiet=True, log_every=1)
+    assert stop([far], 4)[0][-1] in (4, 5)
+    of_far, of_fresh = stop(runs, 8)
+    assert of_far[-1] in (8, 9)
+    assert of_fresh == []
+    real = ocp.load
+    monkeypatch.setattr(ocp, "load", raising(OSError(errno.EMFILE, "Too many open files")))
+    with pytest.raises(UserError, match="Too many open files"):
+        train(runs, tmp_path, quiet=True)
+    assert checkpoint.steps(tmp_path / far.id / "checkpoints") == of_far
+    newest = tmp_path / far.id / "checkpoints" / str(of_far[-1])
+    monkeypatch.setattr(
+        ocp, "load", lambda path: raising(ValueError())() if path == str(newest) else real(path)
+    )
+    results = train(runs, tmp_path, quiet=True, log_every=1)
+    assert f"kept as {newest.name}.damaged; going back to the one before" in caplog.text
+    assert "not all runs" not in caplog.text
     for want, got in zip(whole, results, strict=True):
         assert outcome(got.directory) == outcome(want.directory)
 
@@ -220,8 +239,13 @@ def test_a_full_disk_is_one_clear_line_and_loses_nothing(toy_run, tmp_path, monk
             raise OSError(28, "No space left on device")
         original(folder, step, *args)
 
+    def no_room(*args):
+        raise OSError(28, "No space left on device")
+
     monkeypatch.setattr(checkpoint, "save", full)
-    with pytest.raises(UserError, match="is full: make room and run again"):
-        train(run, tmp_path / "full", quiet=True)
+    for _ in range(2):
+        with pytest.raises(UserError, match="is full: make room and run again"):
+            train(run, tmp_path / "full", quiet=True)
+        monkeypatch.setattr(os, "write", no_room)  # not even who works here can be told
     monkeypatch.undo()
     assert outcome(train(run, tmp_path / "full", quiet=True).directory) == want
