@@ -44,6 +44,8 @@ class TextConfig:
             raise UserError("name text files (files) or how many documents to generate (documents)")
         if self.held_out < 1 or (self.documents is not None and self.documents < 1):
             raise UserError("documents and held_out must be at least 1")
+        if self.seed < 0:
+            raise UserError(f"the text's seed must be at least 0, not {self.seed}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -119,12 +121,13 @@ def load_corpus(
     facts = [part, len(portions), portions[-1:] and len(portions[-1]), tokenizer.hash, eos_id]
     key = hashlib.sha256(json.dumps([*facts, probe]).encode()).hexdigest()[:16]
     folder = None if cache is None else cache / key
-    if folder is None or not folder.is_dir():
-        corpus = _build(work, portions, tokenizer.size, workers, quiet)
-        if folder is None:
-            return corpus
-        _keep(corpus, folder)
-    return Corpus(*(np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("tokens", "ends")))
+    if folder is not None and (kept := _kept(folder)):
+        return kept
+    corpus = _build(work, portions, tokenizer.size, workers, quiet)
+    if folder is None:
+        return corpus
+    _keep(corpus, folder)
+    return _kept(folder) or corpus
 
 
 def source_name(config: TextConfig, document: Document | None) -> str:
@@ -175,6 +178,16 @@ def _build(work: Any, portions: list[Any], size: int, workers: int, quiet: bool)
         raise UserError("there is no text to train on: every document is empty")
     tokens, lengths = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return Corpus(tokens, lengths.cumsum())
+
+
+def _kept(folder: pathlib.Path) -> Corpus | None:
+    """What was kept; None if there is nothing, or if a crash has left but part of it."""
+    try:
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("tokens", "ends")]
+        return Corpus(*arrays)
+    except (FileNotFoundError, ValueError, EOFError):
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
 
 
 def _keep(corpus: Corpus, folder: pathlib.Path) -> None:

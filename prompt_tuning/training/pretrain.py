@@ -54,9 +54,10 @@ def pretrain(
 ) -> pathlib.Path:
     """Pre-train (or adapt) a T5 and return its Hugging Face folder, `out/config.id/model`.
 
-    The directory also holds metrics.jsonl, checkpoints, a folder step-N for each of `keep_steps`,
-    and result.json once all is done. A finished run is not repeated; an interrupted one goes on
-    where it was, to the same end. Every model has its tokenizer and a model card.
+    The directory also holds metrics.jsonl, checkpoints, a folder step-N for each of `keep_steps`
+    but the last step, and result.json once all is done. A finished run is not repeated; an
+    interrupted one goes on where it was, to the same end. Every model has its tokenizer and a
+    model card. Raises UserError for a run that was begun with other text, tokenizer or start.
 
     document: a pure function (seed, index) -> text, where `config.text` names no files.
     cache: a folder for tokenised text, shared by all runs (default: out/tokenised).
@@ -68,27 +69,63 @@ def pretrain(
     """
     directory = pathlib.Path(out) / config.id
     with lock(directory):
-        if not (directory / "result.json").exists():
-            reuse_memory()
-            t5 = starting_model(config)
-            load = functools.partial(
-                load_corpus,
-                config.text,
-                tokenizer=t5.tokenizer,
-                document=document,
-                eos_id=t5.config.eos_id,
-                cache=pathlib.Path(cache or pathlib.Path(out) / "tokenised"),
-                workers=workers,
-                quiet=quiet,
-            )
-            with plain_disk_errors(pathlib.Path(out)):
-                run = Pretrainer(config, directory, t5, load("train"), load("held_out"))
-                run.inputs["text"]["source"] = source_name(config.text, document)
+        finished = (directory / "result.json").exists()
+        reuse_memory()
+        t5 = starting_model(config)
+        load = functools.partial(
+            load_corpus,
+            config.text,
+            tokenizer=t5.tokenizer,
+            document=document,
+            eos_id=t5.config.eos_id,
+            cache=pathlib.Path(cache or pathlib.Path(out) / "tokenised"),
+            workers=workers,
+            quiet=quiet,
+        )
+        with plain_disk_errors(pathlib.Path(out)):
+            # What a generator makes is known by its name and the little that is held out.
+            corpus = load("train") if config.text.files or not finished else None
+            held_out = load("held_out")
+            inputs = _inputs(config, t5, corpus, held_out, source_name(config.text, document))
+            if finished or corpus is None:
+                _check_inputs(directory, inputs)
+            else:
+                run = Pretrainer(config, directory, t5, corpus, held_out, inputs)
                 run.command, run.quiet = command, quiet
                 run.log_every, run.save_seconds = log_every, save_seconds
                 with listen() as stop:
                     run.train(stop)
     return directory / "model"
+
+
+def _inputs(
+    config: Pretraining, t5: FrozenT5, corpus: Corpus | None, held_out: Corpus, source: str
+) -> dict[str, Any]:
+    """What goes in beside the configuration, for the manifest and the model card."""
+    text: dict[str, Any] = {"source": source}
+    for prefix, part in (("", corpus), ("held_out_", held_out)):
+        if part is not None:
+            text[f"{prefix}documents"] = len(part.ends)
+            text[f"{prefix}sha256"] = part.sha256
+    if corpus is not None:
+        text["tokens"] = len(corpus.tokens)
+    start = None
+    if config.start is not None:
+        start = {"name": config.without_places()["start"], "sha256": tree_sha256(t5.params)}
+    tokenizer = {"pieces": t5.tokenizer.size, "sha256": t5.tokenizer.hash}
+    return {"text": text, "tokenizer": tokenizer, "start": start}
+
+
+def _check_inputs(directory: pathlib.Path, inputs: dict[str, Any]) -> None:
+    """Raises UserError if a run was begun with other text, tokenizer or start than these."""
+    before = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+    for name, value in inputs.items():
+        known = before[name]
+        if known != value and (name != "text" or known != known | value):
+            raise UserError(
+                f"{directory} was begun with another {name} than now: give it what it had, or "
+                "train in another folder"
+            )
 
 
 class Pretrainer:
@@ -104,22 +141,10 @@ class Pretrainer:
         t5: FrozenT5,
         corpus: Corpus,
         held_out: Corpus,
+        inputs: dict[str, Any],
     ):
         self.config, self.directory, self.t5, self.corpus = config, directory, t5, corpus
-        self.inputs: dict[str, Any] = {
-            "text": {
-                "documents": len(corpus.ends),
-                "tokens": len(corpus.tokens),
-                "sha256": corpus.sha256,
-                "held_out_documents": len(held_out.ends),
-                "held_out_sha256": held_out.sha256,
-            },
-            "tokenizer": {"pieces": t5.tokenizer.size, "sha256": t5.tokenizer.hash},
-            "start": None,
-        }
-        if config.start is not None:
-            name = config.without_places()["start"]
-            self.inputs["start"] = {"name": name, "sha256": tree_sha256(t5.params)}
+        self.inputs = inputs
         self.sentinels = sentinel_ids(config, t5.tokenizer)
         self.validation = Validation(config, t5.config, t5.tokenizer, held_out)
         params = {"model": t5.params}
@@ -271,7 +296,7 @@ class Pretrainer:
         for step in reversed(checkpoint.steps(folder)):
             try:
                 tree, meta = checkpoint.load(folder, step, like)
-            except UserError as error:
+            except checkpoint.Damaged as error:
                 log.warning("%s; going back to the one before", error)
                 continue
             self.state = State(jnp.int32(step), [tree["trainable"]], [tree["optimizer"]])
@@ -284,13 +309,7 @@ class Pretrainer:
         """Record what goes in; refuse to go on with other text, tokenizer or start than before."""
         path = self.directory / "manifest.json"
         if start and path.exists():
-            before = json.loads(path.read_text(encoding="utf-8"))
-            for name, value in self.inputs.items():
-                if before[name] != value:
-                    raise UserError(
-                        f"{self.directory} was begun with another {name} than now: give it what it "
-                        "had, or train in another folder"
-                    )
+            _check_inputs(self.directory, self.inputs)
         write_json(self.directory / "pretraining.json", self.config.to_dict())
         write_json(path, {**self.inputs, **environment()})
 

@@ -73,6 +73,8 @@ class Pretraining:
         for name in ("steps", "batch_size", "eval_every", "eval_batches", "micro_batches"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.seed < 0:
+            raise UserError(f"seed must be at least 0, not {self.seed}")
         if self.architecture is None and self.start is None:
             raise UserError("give an architecture, to train from scratch, or a start, or both")
         if self.start is None and self.tokenizer is None:

@@ -80,6 +80,9 @@ def test_generated_documents_are_split_and_kept(tokenizer, tmp_path):
     asked.clear()
     assert load("train").sha256 == train.sha256
     assert len(asked) < 100  # a sample tells that the generator is still the same
+    for file in tmp_path.rglob("ends.npy"):
+        file.write_bytes(b"")  # a crash before it was on the disk
+    assert load("train").sha256 == train.sha256
     other = TextConfig(documents=4100, held_out=30, seed=6)
     changed = load_corpus(other, "train", tokenizer, document=counting, cache=tmp_path)
     assert changed.sha256 != train.sha256
@@ -125,6 +128,7 @@ def test_bad_text_is_refused_in_one_line(tokenizer, tmp_path):
     cases = [
         (lambda: TextConfig(), "name text files"),
         (lambda: TextConfig(documents=0), "at least 1"),
+        (lambda: TextConfig(documents=3, seed=-1), "seed must be at least 0"),
         (lambda: load_corpus(TextConfig((str(bad),)), "train", tokenizer), "line 2: no JSON"),
         (lambda: load_corpus(TextConfig((str(empty),)), "train", tokenizer), "lower held_out"),
         (lambda: load_corpus(TextConfig(("nowhere",)), "train", tokenizer), "cannot be read"),
