@@ -108,7 +108,7 @@ def sweep(
     collected = table.collect(out)
     print(table.as_text(collected.table))
     print(f"{summary(out, found)}. Table: {out / table.FILE}")
-    return _report(found, [e.file(out) for e in evaluations])
+    return _report(found, [] if workers.detach else [e.file(out) for e in evaluations])
 
 
 def status(directory: tyro.conf.Positional[pathlib.Path]) -> int:

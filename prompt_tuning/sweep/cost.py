@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import re
 
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.sweep.cells import T5, split_model
 from prompt_tuning.t5.config import SIZES, T5Config
 from prompt_tuning.t5.hf_config import config_from_hf
 from prompt_tuning.t5.layers import few_queries
@@ -19,7 +21,7 @@ from prompt_tuning.training.run import Run
 # Examples of a dev split whose size is not known before it is read.
 DEV_EXAMPLES = 500
 PEAK, SHARE = 989e12, 0.4  # FLOPs a second of an H100 SXM, dense bfloat16; the share of it assumed
-_SIZE = re.compile(rf"t5.*[-_]({'|'.join(sorted(SIZES, key=len, reverse=True))})\b")
+_FLAN = re.compile(rf"(?:^|/)flan-t5-({'|'.join(SIZES)})$")  # T5 1.1, too
 
 
 @functools.lru_cache(maxsize=256)
@@ -28,13 +30,16 @@ def model_config(model: str) -> T5Config | None:
     if model.startswith("random:"):
         return SIZES.get(model.removeprefix("random:"))
     try:
-        folder = pocket_folder(model) if model.startswith("pocket:") else pathlib.Path(model)
-        file = folder.expanduser() / "config.json"
+        folder = pocket_folder(model) if model.startswith("pocket:") else os.path.expanduser(model)
+        file = pathlib.Path(folder) / "config.json"
         return config_from_hf(json.loads(file.read_text(encoding="utf-8")), str(file))
     except (OSError, ValueError, UserError):
         pass
-    named = _SIZE.search(model)
-    return SIZES[named[1]] if named else None
+    family, size, _ = split_model(model)
+    if family == T5:
+        return SIZES[size]
+    flan = _FLAN.search(model)
+    return SIZES[flan[1]] if flan else None
 
 
 def parameters(model: str) -> int | None:

@@ -1,5 +1,6 @@
 """The table of results: a row for each finished run, task, split and metric."""
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -112,7 +113,8 @@ def _evaluation(file: pathlib.Path, damaged: list[str]) -> dict[str, Any]:
 
 def _damaged(file: pathlib.Path, damaged: list[str]) -> None:
     damaged.append(f"{file} is damaged: the next sweep does it again")
-    file.unlink()
+    with contextlib.suppress(OSError):  # read by somebody who may not write here
+        file.unlink()
 
 
 def _elsewhere_rows(
@@ -200,7 +202,8 @@ def canonical(config: dict[str, Any]) -> str:
 def _by_task(run: Run, result: Result) -> dict[str, tuple[dict[str, float], str]]:
     """For each task its metrics, and which of them it selects by."""
     if run.task not in MIXTURES:
-        return {run.task: _with_main(result.metrics, run.get_task().select)}
+        select = () if run.user_task else run.get_task().select  # the user's files may be gone
+        return {run.task: _with_main(result.metrics, select)}
     scored = {run.task: ({"average": result.metrics["average"]}, "average")}
     for name in MIXTURES[run.task]:
         own = {

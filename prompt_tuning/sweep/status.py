@@ -21,8 +21,8 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.sweep.cost import run_flops
 from prompt_tuning.sweep.grid import distinct, method_of
-from prompt_tuning.training.member import Result, load_result
-from prompt_tuning.training.records import append_jsonl
+from prompt_tuning.training.member import Result, load_result, read_manifest
+from prompt_tuning.training.records import append_jsonl, plain_disk_errors
 from prompt_tuning.training.run import Run
 
 FAILED = "failed.json"  # in the directory of a run that failed: the reason; see also population.py
@@ -38,6 +38,7 @@ def read_result(directory: pathlib.Path) -> Result:
     Raises UserError if there is none, or if it is not what the run has logged.
     """
     result = load_result(directory)
+    read_manifest(directory)
     wrong = f"{directory}/result.json is damaged: "
     if result.run.id != directory.name:
         raise UserError(f"{wrong}it is of the run {result.run.id}")
@@ -184,7 +185,8 @@ def _share(run: Run, directory: pathlib.Path) -> float:
 
 def log_work(out: pathlib.Path, population: Sequence[Run], seconds: float) -> None:
     """Note how long a population was worked on."""
-    append_jsonl(out / LOG, {"runs": [run.id for run in population], "seconds": seconds})
+    with plain_disk_errors(out):
+        append_jsonl(out / LOG, {"runs": [run.id for run in population], "seconds": seconds})
 
 
 def measured_seconds(out: pathlib.Path) -> dict[str, float]:

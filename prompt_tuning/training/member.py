@@ -29,6 +29,7 @@ from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.t5.model import count_params
 from prompt_tuning.tasks.base import Scores, Task
 from prompt_tuning.tasks.mixture import draw
+from prompt_tuning.tasks.sources.files import parse_object
 from prompt_tuning.training.batches import example_numbers, permutation
 from prompt_tuning.training.data import SharedData, TrainingData
 from prompt_tuning.training.records import append_jsonl, environment
@@ -200,8 +201,8 @@ class Member:
 
         Raises UserError if the run was begun with other data or another model.
         """
-        before = read_manifest(self.directory)
-        if before and self.checkpoints.exists():
+        before = read_manifest(self.directory) if self.checkpoints.exists() else {}
+        if before:
             for part, facts in self.notes.items():
                 known = {**facts, **before["data"][part]}
                 if any(known[key] != facts[key] for key in ("content_hash", "order_hash")):
@@ -235,9 +236,10 @@ class Member:
 
 
 def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
-    """What a run recorded of its data and model; empty before it began."""
+    """What a run recorded of its data and model; empty before it began. Raises UserError."""
+    path = directory / "manifest.json"
     try:
-        return json.loads((directory / "manifest.json").read_text(encoding="utf-8"))
+        return parse_object(path.read_text(encoding="utf-8"), f"{path} is damaged")
     except FileNotFoundError:
         return {}
 

@@ -147,7 +147,9 @@ def test_large_models_have_small_populations():
 def test_costs_are_those_of_the_architecture():
     assert cost.parameters("google/t5-xxl-lm-adapt") == cost.parameters("random:xxl")
     assert cost.parameters("google/t5-v1_1-xl") == cost.parameters("random:xl")
-    assert cost.parameters("of/nobody") is None
+    assert cost.parameters("google/flan-t5-xl") == cost.parameters("random:xl")
+    for other in ("of/nobody", "google/mt5-xl", "google/byt5-xxl", "google-t5/t5-base", "t5-small"):
+        assert cost.parameters(other) is None
     assert cost.run_flops(paper("x", model="of/nobody")) is None
     run = paper("x", model="random:small", prompt={"length": 100})
     flops = cost.run_flops(run)

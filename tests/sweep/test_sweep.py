@@ -160,9 +160,11 @@ def test_a_corrupted_result_is_reported_and_done_again(grid, whole, copy):
     prompt = copy / grid[3].id / "best_prompt.safetensors"
     prompt.write_bytes(prompt.read_bytes()[:-9])
     assert [line for line in collect(copy).damaged if "best_prompt.safetensors" in line]
+    (copy / grid[4].id / "manifest.json").write_text("")
+    assert [line for line in collect(copy).damaged if "manifest.json is damaged" in line]
     said = []
     work(populations(grid, PAIRS), copy, say=said.append)
-    assert len(said) == 4
+    assert len(said) == 5
     assert all("the run is done again" in line for line in said)
     assert table(copy).equals(table(whole))
     assert traces(copy, grid) == traces(whole, grid)
