@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import os
 import pathlib
 import platform
 import shutil
@@ -186,8 +187,8 @@ def numerics() -> Iterator[Finding]:
 
 def disk(out: pathlib.Path) -> Iterator[Finding]:
     """Whether results can be written; nothing is left behind."""
-    folder = out.expanduser().absolute()
-    folder = next(place for place in (folder, *folder.parents) if place.exists())
+    folder = pathlib.Path(os.path.expanduser(out)).absolute()
+    folder = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -206,7 +207,7 @@ def disk(out: pathlib.Path) -> Iterator[Finding]:
 
 def usable_model(name: str, hub: bool) -> Iterator[Finding]:
     """Load a local model and use its tokenizer; ask the hub about another."""
-    local = name.startswith(("random:", "pocket:")) or pathlib.Path(name).expanduser().exists()
+    local = name.startswith(("random:", "pocket:")) or os.path.exists(os.path.expanduser(name))
     if not local and not name.startswith((".", "/", "~")):
         if hub:
             yield from on_hub(name)

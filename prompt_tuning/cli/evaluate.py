@@ -61,7 +61,8 @@ def evaluate(args: Sequence[str]) -> Callable[..., None]:
                 --model or --prompt say what to evaluate.
             flags: what is evaluated, and how.
         """
-        del run  # read above
+        if run is not None and not named:
+            raise UserError(f"name the run first, then the flags: evaluate {run} ...")
         given = any(word.partition("=")[0] == "--limit" for word in args)
         if flags.split != default.split and not given:  # a run's limit is of its dev split
             flags = dataclasses.replace(flags, limit=None)

@@ -1,6 +1,5 @@
 """`prompt-tuning predict`: requests in, answers out, one JSON object a line."""
 
-import json
 import pathlib
 import sys
 from typing import Any
@@ -10,7 +9,7 @@ import tyro
 from prompt_tuning.cli.common import load_base, read_prompt
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.predict import predict as predict_requests
-from prompt_tuning.prompts.files import check_writable, write_jsonl
+from prompt_tuning.prompts.files import check_writable, json_line, write_jsonl
 from prompt_tuning.prompts.prompt import Prompt
 from prompt_tuning.t5.load import Dtype
 from prompt_tuning.tasks.sources.files import parse_object, read_jsonl
@@ -58,6 +57,8 @@ def predict(
     prompts = _prompts(prompt)
     rows = _read(requests)
     if out != "-":
+        if pathlib.Path(out).is_dir():
+            raise UserError(f"--out {out} is a folder: name a file")
         check_writable(pathlib.Path(out).absolute().parent)
     t5 = load_base(model, prompts, revision=revision, dtype=dtype, tokenizer=tokenizer)
     answers = predict_requests(
@@ -73,7 +74,7 @@ def predict(
     )
     if out == "-":
         for answer in answers:
-            print(json.dumps(answer, ensure_ascii=False))
+            print(json_line(answer))
     else:
         write_jsonl(pathlib.Path(out), answers)
 
@@ -93,5 +94,8 @@ def _prompts(pairs: tuple[str, ...]) -> dict[str, Prompt]:
 def _read(requests: str) -> list[dict[str, Any]]:
     if requests != "-":
         return list(read_jsonl(pathlib.Path(requests)))
-    lines = enumerate(sys.stdin, start=1)
+    try:
+        lines = list(enumerate(sys.stdin, start=1))
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input is not UTF-8 text: {error}") from error
     return [parse_object(line, f"standard input, line {n}") for n, line in lines if line.strip()]

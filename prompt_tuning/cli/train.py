@@ -84,7 +84,7 @@ def train_model_tuning(run: RunFlags = _MODEL_TUNING, output: OutputFlags = _OUT
 def train_config(args: Sequence[str]) -> Callable[..., None]:
     """The command whose defaults are those of the file named first."""
     named = bool(args) and not args[0].startswith("-")
-    default = read_run(pathlib.Path(args[0])) if named else _PAPER
+    default = read_run(pathlib.Path(args[0])) if named else paper("")
 
     def command(
         config: tyro.conf.Positional[pathlib.Path],
@@ -98,7 +98,8 @@ def train_config(args: Sequence[str]) -> Callable[..., None]:
             run: the run.
             output: where results go.
         """
-        del config  # read above: its values are the defaults of all flags
+        if not named:  # its values are the defaults of all flags
+            raise UserError(f"name the file first, then the flags: train config {config} ...")
         _train([run], output)
 
     return command

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.marks import is_text
 
 
 def write_file(path: pathlib.Path, data: bytes) -> None:
@@ -38,8 +39,13 @@ def write_json(path: pathlib.Path, value: Any) -> None:
 
 def write_jsonl(path: pathlib.Path, rows: Sequence[Any]) -> None:
     """One JSON value a line, whole or not at all."""
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    write_file(path, text.encode())
+    write_file(path, "".join(json_line(row) + "\n" for row in rows).encode())
+
+
+def json_line(value: Any) -> str:
+    """A value on one line, as text where it is text: half of a surrogate pair stays escaped."""
+    line = json.dumps(value, ensure_ascii=False)
+    return line if is_text(line) else json.dumps(value)
 
 
 def check_writable(folder: pathlib.Path) -> None:

@@ -119,7 +119,7 @@ def load_t5(
         config, params = _random(name.removeprefix("random:"), wanted)
         return FrozenT5(config, params, own or MissingTokenizer(name, config.vocab_size), name)
     pocket = name.startswith("pocket:")
-    path = pocket_folder(name) if pocket else pathlib.Path(name).expanduser()
+    path = pocket_folder(name) if pocket else pathlib.Path(os.path.expanduser(name))
     commit = None
     if not path.exists():
         path, commit = _from_hub(name, revision)
@@ -247,7 +247,7 @@ def save_t5(
     cannot be written.
     """
     folder = pathlib.Path(folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir()) or not folder.name):
         raise UserError(f"{folder}: already exists; name a new folder")
     wanted = parse_dtype(dtype) or t5.dtype
     if t5.quantized or wanted == np.int8:

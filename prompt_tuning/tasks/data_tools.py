@@ -30,11 +30,17 @@ def prepare(
     A name that ends in "/" stands for all tasks under it ("super_glue/"). Stops at the first
     failure; a repeated call goes on from there.
     """
-    chosen = [task for name in names for task in _expand(name)]  # a wrong name fails first
+    chosen = _expanded(names)  # a wrong name fails first
     datasets = {dataset.tfds: dataset for dataset in map(get_dataset, chosen)}
     for number, dataset in enumerate(datasets.values(), start=1):
         progress(f"[{number}/{len(datasets)}] {dataset.name}")
         prepare_dataset(dataset, data_dir, manual_dir, accept, progress)
+
+
+def _expanded(names: Sequence[str]) -> list[str]:
+    if not names:
+        raise UserError("name a task, such as super_glue/rte, or super_glue/ for all under it")
+    return [task for name in names for task in _expand(name)]
 
 
 def _expand(name: str) -> list[str]:
@@ -183,7 +189,7 @@ def verify(
     not an exception, so that all splits are reported.
     """
     results = []
-    for name in (task for entry in names for task in _expand(entry)):
+    for name in _expanded(names):
         task, records = get_task(name, data), RECORDED.get(name, {})
         for split in splits or records or task.splits:
             results.append(_verify(task, split, records.get(split)))

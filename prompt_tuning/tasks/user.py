@@ -17,7 +17,6 @@ from prompt_tuning.tasks.base import UNLABELLED, Example, Row, Task
 from prompt_tuning.tasks.sources.files import (
     parse_json,
     read_jsonl,
-    read_table,
     read_text,
 )
 
@@ -172,9 +171,9 @@ def _records(path: Path) -> Iterator[Mapping[str, Any]]:
     elif kind == "json":
         yield from _json_records(path)
     elif kind == "csv":
-        yield from _csv_records(path)
-    elif kind == "tsv":
-        yield from (cells for _, cells in read_table(path))
+        yield from _cells(path)
+    elif kind == "tsv":  # as GLUE's: without quoting
+        yield from _cells(path, delimiter="\t", quoting=csv.QUOTE_NONE)
     else:
         raise UserError(f"{path}: unknown kind of file; use .jsonl, .json, .csv or .tsv")
 
@@ -190,8 +189,8 @@ def _json_records(path: Path) -> Iterator[Mapping[str, Any]]:
         yield row
 
 
-def _csv_records(path: Path) -> Iterator[Mapping[str, Any]]:
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+def _cells(path: Path, **form: Any) -> Iterator[Mapping[str, Any]]:
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True, **form)
     try:
         for row in reader:
             if None in row:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import target_start
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
-from prompt_tuning.tasks.base import Example, Task
+from prompt_tuning.tasks.base import UNLABELLED, Example, Task
 from prompt_tuning.tasks.data_tools import manifest
 from prompt_tuning.training.batches import example_numbers
 from prompt_tuning.training.run import Run
@@ -69,6 +70,12 @@ class SharedData:
     ) -> tuple[TrainingData, DevData, dict[str, Any]]:
         train = task.load(run.train_split, training=True)
         dev = task.load(run.dev_split, training=False)
+        for split, examples in ((run.train_split, train), (run.dev_split, dev)):
+            if bare := sum(example.target == UNLABELLED for example in examples):
+                raise UserError(
+                    f"{task.name}, split {split}: {bare} of {len(examples)} rows have no label; "
+                    "name a split whose rows all have one"
+                )
         if run.train_examples is not None:
             chosen = example_numbers(run.seed, 0, min(run.train_examples, len(train)), len(train))
             train = [train[n] for n in sorted(chosen)]

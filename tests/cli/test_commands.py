@@ -98,7 +98,12 @@ def test_evaluate_writes_a_submission(run, trained, tiny_t5, tmp_path):
 def test_predict_from_file_to_file_and_through_pipes(run, trained, tmp_path, monkeypatch):
     requests = [
         {"prompt": "mood", "input": "review: the film was good", "labels": ["no", "yes"], "id": 5},
-        {"prompt": None, "input": "review: the film was bad", "labels": ["no", "yes"]},
+        {
+            "prompt": None,
+            "input": "review: the film was bad",
+            "labels": ["no", "yes"],
+            "é": "\ud800",
+        },
     ]
     text = "".join(json.dumps(request) + "\n" for request in requests)
     (tmp_path / "in.jsonl").write_text(text)

@@ -96,7 +96,7 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(refused, trained, flags,
     def task(rows):
         data = folder / f"{len(list(folder.iterdir()))}.jsonl"
         data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        files = {"train": str(data), "validation": str(data)}
+        files = dict.fromkeys(("train", "validation", "test"), str(data))
         fields = {"template": "{text}", "label_field": "mood", "labels": {"0": "no", "1": "yes"}}
         data.with_suffix(".task").write_text(json.dumps({"files": files, **fields}))
         return data.with_suffix(".task")
@@ -105,6 +105,11 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(refused, trained, flags,
         weights = path / "model.safetensors"
         weights.write_bytes(weights.read_bytes()[:-100])
 
+    unlabelled = task([{"text": "a", "mood": 0}, {"text": "a"}, {"text": "b"}])
+    fields = json.loads(unlabelled.read_text())
+    labelled = json.loads(task([{"text": "a", "mood": 0}]).read_text())["files"]
+    files = {**labelled, "test": fields["files"]["test"]}
+    unlabelled.write_text(json.dumps({**fields, "files": files}))
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     Prompt(np.ones((3, 16), np.float32), metadata={"base_fingerprint": "0" * 64}).save(
@@ -131,8 +136,12 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(refused, trained, flags,
         ((*train, "--log-every", 0), "log_every must be at least 1, not 0"),
         ((*train, "--save-seconds", -1), "save_seconds must be at least 0"),
         (("train", "paper", *flags, "--out", tmp_path / "file" / "runs"), "cannot write to"),
+        ((*train, "--user-task", unlabelled, "--train-split", "test"), "2 of 3 rows have no label"),
+        ((*train, "--user-task", unlabelled, "--dev-split", "test"), "2 of 3 rows have no label"),
+        (("train", "config", "--seed", 5, trained, "--steps", 0), "name the file first"),
         (("train", "configs", tmp_path / "none.json"), "none.json"),
         (("train", "configs"), "no runs"),
+        (("evaluate", "--task", "pocket/cb", trained), "name the run first, then the flags"),
         (("evaluate", tmp_path), "is not the directory of a run"),
         (("evaluate", trained, "--prompt", tmp_path / "other"), "made for another base"),
         (("evaluate", trained, "--split", "dev"), "no split 'dev'"),
@@ -145,10 +154,17 @@ def test_bad_input_is_one_clear_line_and_leaves_nothing(refused, trained, flags,
         (("predict", tmp_path / "none.jsonl", "--prompt", f"a={trained}"), "none.jsonl"),
         (("predict", tmp_path / "file", "--prompt", "a"), "write it as NAME=PATH"),
         (("predict", tmp_path / "file"), "--model"),
+        (("predict", tmp_path / "file", "--model", tiny_t5, "--out", tmp_path), "is a folder"),
         (("predict", trained / "config.json", "--model", tiny_t5), "line 1: not valid JSON"),
         (("prompt", "show", tmp_path / "empty"), "no prompt"),
         (("prompt", "show", trained / "config.json"), "is not a prompt"),
         (("convert", tmp_path / "empty", tmp_path / "new"), "no T5 in this folder"),
+        (("convert", tiny_t5, "."), "already exists; name a new folder"),
+        (("convert", "~nobody/at/home", tmp_path / "new"), "~nobody/at/home"),
+        (("data", "verify"), "name a task"),
+        (("data", "prepare"), "name a task"),
+        (("pretrain", "--architecture", "small", "--tokenizer", "pocket", "--document", "pocket",
+          "--seed", -1), "seed must be at least 0, not -1"),
     ]  # fmt: skip
     for words, message in cases:
         assert message in refused(*words), words

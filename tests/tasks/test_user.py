@@ -160,6 +160,10 @@ def test_csv_defects(tmp_path):
     task = user_task("t", {"train": str(path)}, "{a}", target_field="b")
     with pytest.raises(UserError, match="line 2: more cells than columns"):
         task.load("train")
+    tabs = tmp_path / "a.tsv"
+    tabs.write_text('a\tb\n"1\t2\t3\n', encoding="utf-8")
+    with pytest.raises(UserError, match="line 2: more cells than columns"):
+        user_task("t", {"train": str(tabs)}, "{a}", target_field="b").load("train")
     path.write_text('a,b\n1,"2\n', encoding="utf-8")
     with pytest.raises(UserError, match="not valid CSV"):
         task.load("train")

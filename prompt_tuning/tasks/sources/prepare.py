@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import os
 import re
 import sys
 import tempfile
@@ -79,7 +80,7 @@ def prepare_dataset(
 def _manual_folder(dataset: DataSet, manual_dir: str | None) -> Path | None:
     if manual_dir is None:
         return None
-    folder = Path(manual_dir).expanduser()
+    folder = Path(os.path.expanduser(manual_dir))
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder} with manually downloaded files")
     own = folder / dataset.name.split("/")[0]

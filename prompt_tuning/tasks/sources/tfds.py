@@ -72,7 +72,7 @@ class TfdsSource:
 def default_data_dir(data_dir: str | None) -> Path:
     """The data folder of tensorflow-datasets: given, $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     chosen = data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
-    return Path(chosen).expanduser()
+    return Path(os.path.expanduser(chosen))
 
 
 def prepared_folder(dataset: DataSet, data_dir: str | None) -> Path:
