@@ -55,9 +55,13 @@ def read_result(directory: pathlib.Path) -> Result:
         raise UserError(f"{wrong}its scores are not those in metrics.jsonl")
     if result.run.method == "prompt":
         try:
-            _ = result.prompt
+            step = result.prompt.metadata.get("step")
         except UserError as error:
             raise UserError(f"{directory} is damaged: {error}") from error
+        if step != str(result.best_step):  # a kill, where a second try does not give the same
+            raise UserError(
+                f"{directory} is damaged: its best prompt is of step {step}, not {result.best_step}"
+            )
     return result
 
 

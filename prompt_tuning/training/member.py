@@ -174,7 +174,8 @@ class Member:
             tuned = dataclasses.replace(self.t5, params=trainable["model"], name=self.run.id)
             folder, fresh = self.directory / f"{which}_model", self.directory / f".{which}_model"
             shutil.rmtree(fresh, ignore_errors=True)  # a kill may have left it
-            save_t5(tuned, fresh)
+            # The best is kept as it was scored; the last could be trained on.
+            save_t5(tuned, fresh, str(self.t5.dtype) if which == "best" else None)
             shutil.rmtree(folder, ignore_errors=True)
             fresh.rename(folder)
             return

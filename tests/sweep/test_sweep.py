@@ -1,5 +1,6 @@
 """Sweeps: the same table whatever happens to the workers; each run done once; failures kept."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import pytest
 from experiments.reproduce import reproduce
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.init import PromptConfig
+from prompt_tuning.prompts.prompt import load_prompt
 from prompt_tuning.sweep import local
 from prompt_tuning.sweep.grid import Sizes, populations
 from prompt_tuning.sweep.results import collect
@@ -158,6 +160,9 @@ def test_a_corrupted_result_is_reported_and_done_again(grid, whole, copy):
         assert [line for line in found.damaged if message in line]
         assert run.id not in found.table["run"].to_pylist()
     prompt = copy / grid[3].id / "best_prompt.safetensors"
+    best = load_prompt(prompt)
+    dataclasses.replace(best, metadata={**best.metadata, "step": "99"}).save(prompt)
+    assert [line for line in collect(copy).damaged if "is of step 99, not" in line]
     prompt.write_bytes(prompt.read_bytes()[:-9])
     assert [line for line in collect(copy).damaged if "best_prompt.safetensors" in line]
     (copy / grid[4].id / "manifest.json").write_text("")
