@@ -2,7 +2,7 @@
 
 Command: `prompt-tuning sweep int8 --setting pocket --out results/int8`, then
 `python experiments/int8.py results/int8` for the comparison. Keep these results in a folder of
-their own: a report averages over types of weights.
+their own: a report counts the better type of weights.
 Cost: 240 runs of 30,000 steps, 120 of them Figure 1's; `--setting pocket` takes minutes a size.
 Prompts are tuned on the model that they are used with, float or int8, from the same start on the
 same batches. Expect: differences within the deviation of seeds; the narrower the model, the coarser

@@ -7,6 +7,7 @@ The paper found: the vote beats the average of the five on every task, and mostl
 Expect (mean over SuperGLUE): average 90.5, best 91.0, ensemble 91.3.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import prompt_tuning as pt
@@ -29,9 +30,10 @@ def runs(setting: str = "paper") -> list[pt.Run]:
 
 
 def evaluations(runs: Sequence[pt.Run]) -> list[Ensemble]:
-    """One ensemble of the seeds of each model, task and prompt length."""
-    groups: dict[tuple[object, ...], list[pt.Run]] = {}
+    """One ensemble of the seeds of each recipe."""
+    groups: dict[str, list[pt.Run]] = {}
     for run in runs:
         if run.method == "prompt":
-            groups.setdefault((run.model, run.task, run.prompt, run.optimizer), []).append(run)
+            recipe = repr(dataclasses.replace(run, seed=0))
+            groups.setdefault(recipe, []).append(run)
     return [Ensemble(tuple(group)) for group in groups.values() if len(group) > 1]

@@ -30,7 +30,7 @@ class Flags:
     split: str = "validation"  # "test" has no labels: predictions only
     method: Literal["generate", "score"] = "generate"  # greedy text as in the paper, or best label
     beams: int = 1  # more than 1: beam search
-    limit: int | None = None  # only the first so many examples
+    limit: int | None = None  # only the first so many examples; of a mixture, of each task
     out: pathlib.Path | None = None  # a folder for predictions.jsonl and scores.json
     submission: pathlib.Path | None = None  # a folder for SuperGLUE's file of the test split
     max_input_length: int = 512  # tokens with EOS, without the prompt

@@ -15,7 +15,7 @@ from prompt_tuning.prompts.files import check_writable, write_json, write_jsonl
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, check_base
 from prompt_tuning.prompts.table import virtual_ids
 from prompt_tuning.t5.load import FrozenT5
-from prompt_tuning.tasks.base import UNLABELLED, Example, Scores, Task
+from prompt_tuning.tasks.base import Example, Scores, Task
 from prompt_tuning.tasks.data_tools import manifest
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Evaluation:
     @property
     def labelled(self) -> bool:
         """Whether the split has labels (test splits have none)."""
-        return all(example.target != UNLABELLED for example in self.examples)
+        return all(example.labelled for example in self.examples)
 
     @functools.cached_property
     def scores(self) -> Scores:
@@ -61,7 +61,7 @@ def evaluate(
     method: "generate" writes freely and counts exact matches (the paper, section 3); "score" takes
         the label with the highest log-likelihood.
     max_input_length, max_target_length: tokens, EOS included, the prompt excluded.
-    limit: only the first so many examples.
+    limit: only the first so many examples, of a mixture of each of its tasks.
     sentinel: outputs begin with <extra_id_0>, as after training with `Run.sentinel`, and are scored
         without it; prompts trained so need not be told.
     out: a folder for predictions.jsonl and scores.json.
@@ -82,7 +82,7 @@ def evaluate(
     labels = label_ids(task, t5, method, max_target_length, start)
     if out is not None:
         check_writable(pathlib.Path(out))
-    examples = task.load(split, training=False)[:limit]
+    examples = task.first(task.load(split, training=False), limit)
     inputs = encode_inputs(
         [example.input for example in examples],
         t5.tokenizer.encode_batch,
@@ -144,6 +144,12 @@ def label_ids(
                 f"the label {label!r} of {task.name} has {len(ids)} tokens with EOS"
                 f"{' and <extra_id_0>' * bool(start)}: raise max_target_length, which is "
                 f"{max_target_length}"
+            )
+        read = t5.tokenizer.decode(t5.tokenizer.encode(label))
+        if method == "generate" and task.postprocess(read) != label:
+            raise UserError(
+                f"the label {label!r} of {task.name} can be no output: the tokenizer makes it "
+                f"{read!r}. Choose other words for it"
             )
         found.append(ids)
     return tuple(found)

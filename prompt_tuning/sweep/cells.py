@@ -227,6 +227,14 @@ def cell(results: Sequence[Result], tasks: Sequence[str]) -> Cell:
     return Cell(means, missing if seeds else (), tried)
 
 
+def best_recipe(results: Iterable[Result]) -> str | None:
+    """The setting with the highest mean, of those with most seeds; None for no results."""
+    settings: dict[str, dict[int, float]] = {}
+    for r in results:
+        settings.setdefault(r.recipe, {})[r.seed] = r.value
+    return max(settings, key=lambda recipe: _rank(settings[recipe]), default=None)
+
+
 def _rank(by_seed: dict[int, float]) -> tuple[int, float]:
     return len(by_seed), statistics.fmean(by_seed.values())
 

@@ -27,7 +27,7 @@ def ensemble_sheets(results: Sequence[Result]) -> list[Sheet]:
     main = {(r.run, r.task): r.value for r in dev(results)}
     votes = [r for r in results if r.method == "ensemble"]
     rows: list[tuple[Entry, ...]] = []
-    means: dict[tuple[Any, ...], list[tuple[str, int, tuple[float, float, float]]]] = {}
+    means: dict[tuple[Any, ...], list[tuple[str, tuple[float, float, float]]]] = {}
     for r in sorted(votes, key=lambda r: (r.parameters, r.prompt_length, r.task, r.metric)):
         members = [name for name in r.members if (name, r.task) in main]
         if not members or len(members) < len(r.members):
@@ -37,21 +37,21 @@ def ensemble_sheets(results: Sequence[Result]) -> list[Sheet]:
         scores = [of_run[name, r.task].get(r.metric, main[name, r.task]) for name in members]
         ours = (statistics.fmean(scores), scores[members.index(best)], r.value)
         if r.metric == "score":
-            means.setdefault(key, []).append((r.task, len(members), ours))
+            means.setdefault((*key, len(members)), []).append((r.task, ours))
             if len(of_run[best, r.task]) < 2:  # the metric itself is there too
                 continue
         default = key == (T5, "xxl", 100, "class_labels")
         paper = paper_values.ENSEMBLE.get(r.task, {}).get(r.metric) if default else None
         rows.append((r.task, r.metric, *key, len(members), *_compared(ours, spread(scores), paper)))
     for key, found in means.items():
-        tasks = [task for task, _, _ in found]
+        tasks = [task for task, _ in found]
         if len(tasks) < 2 or len(set(tasks)) < len(tasks):
             continue
-        columns = zip(*(ours for _, _, ours in found), strict=True)
+        columns = zip(*(ours for _, ours in found), strict=True)
         ours = tuple(statistics.fmean(column) for column in columns)
-        theirs = is_paper_suite(key[0], tasks) and key[1:] == ("xxl", 100, "class_labels")
+        theirs = is_paper_suite(key[0], tasks) and key[1:4] == ("xxl", 100, "class_labels")
         paper = paper_values.ENSEMBLE_MEAN if theirs else None
-        what = (f"mean of {len(tasks)} tasks", "score", *key, min(n for _, n, _ in found))
+        what = (f"mean of {len(tasks)} tasks", "score", *key)
         rows.append((*what, *_compared(ours, None, paper)))
     header = (
         *("task", "metric", "family", "size", "prompt length", "initialisation", "prompts"),

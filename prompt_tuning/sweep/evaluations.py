@@ -72,8 +72,10 @@ class Ensemble:
 
     def do(self, out: pathlib.Path, load: LoadModel) -> dict[str, Any]:
         first = self.runs[0]
-        if len({(run.model, run.task, run.dev_split) for run in self.runs}) > 1:
-            raise UserError("the runs of an ensemble differ in model, task or split")
+        shared = ("model", "revision", "tokenizer", "dtype", "task", "dev_split")
+        for name in shared:
+            if len({getattr(run, name) for run in self.runs}) > 1:
+                raise UserError(f"the runs of an ensemble differ in {name}")
         task = first.get_task()
         prompts = [read_result(out / run.id).prompt for run in self.runs]
         found = ensemble(load(first), task, prompts, split=first.dev_split, **_reading(first))

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from prompt_tuning.sweep import paper_values
-from prompt_tuning.sweep.cells import T5, Cell, Result, by_size, cell, dev
+from prompt_tuning.sweep.cells import T5, Cell, Result, best_recipe, by_size, cell, dev
 from prompt_tuning.sweep.counts import counts, model_tuning, prompt_tuning
 from prompt_tuning.sweep.figures import COUNTS, DOMAIN_SHIFT, FACTORING, METHODS, TRANSFER
 from prompt_tuning.sweep.lines import Plot, plots
@@ -174,9 +174,10 @@ def trainable_sheet() -> Sheet:
 def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
     """Tables 1 and 2: runs evaluated on another task than their own, prompt against model tuning.
 
-    The paper's values stand beside those of T5 1.1 XXL.
+    Settings, such as learning rates, are chosen on the task of training alone. The paper's values
+    stand beside those of T5 1.1 XXL.
     """
-    rows = [r for r in results if r.method in ("prompt", "model")]
+    rows = _chosen_at_home([r for r in results if r.method in ("prompt", "model")])
     away = {r.trained_on for r in rows if r.task != r.trained_on}
     shift: list[tuple[Entry, ...]] = []
     pairs: list[tuple[Entry, ...]] = []
@@ -220,6 +221,20 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
         beside(TRANSFER.name, TRANSFER.title, header, pairs),
     ]
     return [sheet for sheet in found if sheet.rows]
+
+
+def _chosen_at_home(results: list[Result]) -> list[Result]:
+    """Of each model, method and task of training the setting that is best on that task."""
+
+    def group(r: Result) -> tuple[str, ...]:
+        return r.family, r.model, r.method, r.trained_on
+
+    at_home: dict[tuple[str, ...], list[Result]] = {}
+    for r in dev(results):
+        if r.task == r.trained_on:
+            at_home.setdefault(group(r), []).append(r)
+    best = {key: best_recipe(found) for key, found in at_home.items()}
+    return [r for r in results if best.get(group(r), r.recipe) == r.recipe]
 
 
 def factoring_sheet(results: Sequence[Result]) -> Sheet | None:

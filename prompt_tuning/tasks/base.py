@@ -7,6 +7,7 @@ with the text the model should write.
 
 import dataclasses
 import difflib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args, get_origin
 
@@ -24,7 +25,8 @@ class Example:
 
     `id` is unique within its split; `answers` are all accepted texts where there can be several;
     `group` names what is scored together (MultiRC's question, ReCoRD's query, AX-g's pair);
-    `label` is the class index where the target text does not tell it (WSC).
+    `label` is the class index where the target text does not tell it (WSC). `withheld`: there is a
+    target all the same, but no label (WSC's test split).
     """
 
     id: str
@@ -33,6 +35,11 @@ class Example:
     answers: tuple[str, ...] = ()
     group: str = ""
     label: int | None = None
+    withheld: bool = False
+
+    @property
+    def labelled(self) -> bool:
+        return self.target != UNLABELLED and not self.withheld
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +136,19 @@ class Task:
             raise UserError(f"{self.name}: the split {split} has no examples")
         return sorted(examples, key=lambda example: natural_key(example.id))
 
+    def first(self, examples: Sequence[Example], count: int | None) -> list[Example]:
+        """The first so many, of a mixture of each of its tasks; None: all."""
+        if count is None or not self.weights:
+            return list(examples[:count])
+        seen: Counter[str] = Counter()
+        chosen = []
+        for example in examples:
+            number = example.id.partition("/")[0]
+            seen[number] += 1
+            if seen[number] <= count:
+                chosen.append(example)
+        return chosen
+
     def _check_target(self, example: Example, split: str, number: int) -> None:
         if self.labels and example.target not in (*self.labels, UNLABELLED):
             raise UserError(
@@ -147,7 +167,7 @@ class Task:
             raise ValueError(f"{len(examples)} examples but {len(predictions)} predictions")
         if not examples:
             raise UserError(f"{self.name}: there are no examples to score")
-        if any(example.target == UNLABELLED for example in examples):
+        if not all(example.labelled for example in examples):
             raise UserError(
                 f"{self.name}: this split has no labels, so it cannot be scored; write the "
                 "predictions (or a submission) instead"

@@ -82,7 +82,8 @@ def wsc(row: Row, training: bool) -> list[Example]:
         return []
     text = _mark_pronoun(row["text"], row["span2_text"], int(row["span2_index"]))
     # A withheld label keeps the referent as the target: the submission compares with it.
-    return [Example(str(row["idx"]), text, row["span1_text"], label=label)]
+    withheld = label is None
+    return [Example(str(row["idx"]), text, row["span1_text"], label=label, withheld=withheld)]
 
 
 def _mark_pronoun(text: str, pronoun: str, index: int) -> str:

@@ -82,8 +82,6 @@ def wsc(
     examples: Sequence[Example], outputs: Sequence[str], labels: tuple[str, ...]
 ) -> dict[str, float]:
     """WSC: whether the output names the given referent, compared with the row's label."""
-    if any(e.label is None for e in examples):
-        raise UserError("this WSC split has no labels, so it cannot be scored")
     given = [metrics.wsc_match(e.target, o) for e, o in zip(examples, outputs, strict=True)]
     return {"accuracy": metrics.accuracy([e.label for e in examples], given)}
 

@@ -56,8 +56,9 @@ def user_task(
     metric: "accuracy", "f1" (of the second label, with accuracy), "mean_f1" (over all classes, with
         accuracy), "matthews", or "squad" (exact match and word F1; the default of free text).
 
-    A row of a split named "test" may lack its label. Raises UserError for any defect of template or
-    labels at once, and for defects of the data when a split is loaded.
+    A row of a split named "test" may lack its label (in a table its cell is empty). Raises
+    UserError for any defect of template or labels at once, and for defects of the data when a split
+    is loaded.
     """
     if (label_field is None) == (target_field is None):
         raise UserError(f"{name}: name either a label field or a target field")
@@ -220,8 +221,12 @@ def _format(
     fields = row["fields"]
     text = "".join(literal + _filled(fields, field) for literal, field in parts)
     identity = str(row["number"])
-    if row["split"] == "test" and fields.get(target) is None:
+    given = fields.get(target)
+    empty = given == "" and "" not in meaning  # a table cannot leave a cell out
+    if row["split"] == "test" and (given is None or empty):
         return [Example(identity, text, UNLABELLED)]
+    if empty:
+        raise UserError(f"the field {target!r} is empty")
     value = _text(fields, target)
     if not meaning:
         return [Example(identity, text, value, answers=(value,))]
@@ -253,4 +258,4 @@ def _values(source: UserFiles, field: str) -> list[str]:
             raise UserError(
                 f"{source.name}, split {split}, row {row['number']}: {error}"
             ) from error
-    return sorted(values)
+    return sorted(values - {""})  # an empty cell is no label

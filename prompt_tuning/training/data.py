@@ -14,7 +14,7 @@ from prompt_tuning.evaluation.evaluate import target_start
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
-from prompt_tuning.tasks.base import UNLABELLED, Example, Task
+from prompt_tuning.tasks.base import Example, Task
 from prompt_tuning.tasks.data_tools import manifest
 from prompt_tuning.training.batches import example_numbers
 from prompt_tuning.training.run import Run
@@ -68,19 +68,15 @@ class SharedData:
     def _read(
         self, task: Task, run: Run, position: str, template: str | None
     ) -> tuple[TrainingData, DevData, dict[str, Any]]:
-        train = task.load(run.train_split, training=True)
+        train = training_examples(task, run)
         dev = task.load(run.dev_split, training=False)
         for split, examples in ((run.train_split, train), (run.dev_split, dev)):
-            if bare := sum(example.target == UNLABELLED for example in examples):
+            if bare := sum(not example.labelled for example in examples):
                 raise UserError(
                     f"{task.name}, split {split}: {bare} of {len(examples)} rows have no label; "
                     "name a split whose rows all have one"
                 )
-        if run.train_examples is not None:
-            chosen = example_numbers(run.seed, 0, min(run.train_examples, len(train)), len(train))
-            train = [train[n] for n in sorted(chosen)]
-        if run.dev_examples is not None:
-            dev = dev[: run.dev_examples]
+        dev = task.first(dev, run.dev_examples)
         rows, notes = [], {}
         for part, split, examples in (
             ("train", run.train_split, train),
@@ -120,3 +116,12 @@ class SharedData:
                 "%s, split %s: %d of %d %s are longer than max_%s_length and lose their end",
                 task.name, split, cut, count, what, what.removesuffix("s"),
             )  # fmt: skip
+
+
+def training_examples(task: Task, run: Run) -> list[Example]:
+    """What a run is trained on: the split, or `train_examples` of it, chosen by the seed."""
+    examples = task.load(run.train_split, training=True)
+    if run.train_examples is None:
+        return examples
+    count = min(run.train_examples, len(examples))
+    return [examples[n] for n in sorted(example_numbers(run.seed, 0, count, len(examples)))]

@@ -24,6 +24,7 @@ from prompt_tuning.evaluation.evaluate import (
 from prompt_tuning.evaluation.jobs import Job
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.prompts.init import init_prompt
+from prompt_tuning.prompts.marks import PROMPT_MARK
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, load_prompt
 from prompt_tuning.t5.load import FrozenT5, save_t5
 from prompt_tuning.t5.model import count_params
@@ -31,7 +32,7 @@ from prompt_tuning.tasks.base import Scores, Task
 from prompt_tuning.tasks.mixture import draw
 from prompt_tuning.tasks.sources.files import parse_object
 from prompt_tuning.training.batches import example_numbers, permutation
-from prompt_tuning.training.data import SharedData, TrainingData
+from prompt_tuning.training.data import SharedData, TrainingData, training_examples
 from prompt_tuning.training.records import append_jsonl, environment
 from prompt_tuning.training.run import Run
 
@@ -294,7 +295,7 @@ def shown_examples(run: Run, task: Task, count: int) -> list[str]:
 
     The first ones of a seeded order; labels take turns, so that each is shown as often.
     """
-    examples = task.load(run.train_split, training=True)
+    examples = training_examples(task, run)
     order = [examples[n] for n in permutation(run.seed, 0, len(examples))]
     rank: dict[str, int] = defaultdict(int)  # how many of its label came before
     turns = []
@@ -304,4 +305,6 @@ def shown_examples(run: Run, task: Task, count: int) -> list[str]:
         rank[label] += 1
     chosen = [example for _, example in sorted(turns, key=lambda turn: turn[0])[:count]]
     template = (run.prompt.template or "{input}").replace("{prompt}", "")
-    return [f"{template.replace('{input}', e.input).strip()} {e.target}" for e in chosen]
+    inputs = [e.input.replace(PROMPT_MARK, "") for e in chosen]
+    texts = [template.replace("{input}", text).strip() for text in inputs]
+    return [f"{text} {e.target}" for text, e in zip(texts, chosen, strict=True)]

@@ -51,7 +51,7 @@ class Run:
     train_split: str = "train"  # what is trained on
     dev_split: str = "validation"  # selects the best step and is reported (paper section 3)
     train_examples: int | None = None  # only the first so many of a seeded permutation
-    dev_examples: int | None = None  # only the first so many
+    dev_examples: int | None = None  # only the first so many, of a mixture of each task
     max_input_length: int = 512  # text tokens with EOS, without the prompt (released demo scripts)
     max_target_length: int = 16  # with EOS; also the longest generated output
     method: Method = "prompt"  # what is trained: the prompt, or the whole model

@@ -8,6 +8,9 @@ import pytest
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import evaluate
 from prompt_tuning.evaluation.predict import predict
+from prompt_tuning.tasks.catalog import get_task
+from prompt_tuning.tasks.mixture import mix
+from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.user import user_task
 
 
@@ -62,6 +65,25 @@ def test_a_split_without_labels_gives_predictions_only(t5, prompts, task, tmp_pa
     assert json.loads((tmp_path / "o" / "scores.json").read_text())["scores"] is None
 
 
+def test_wsc_without_labels_gives_predictions_only(t5, tmp_path):
+    file = tmp_path / "WSC" / "test.jsonl"
+    file.parent.mkdir()
+    target = {"span1_text": "Ann", "span1_index": 0, "span2_text": "she", "span2_index": 2}
+    file.write_text(json.dumps({"text": "Ann said she left .", "target": target, "idx": 0}))
+    wsc = get_task("super_glue/wsc", DataConfig("local", str(tmp_path)))
+    result = evaluate(t5, wsc, split="test", out=tmp_path / "o")
+    assert [example.target for example in result.examples] == ["Ann"]
+    assert not result.labelled
+    assert (tmp_path / "o" / "predictions.jsonl").read_text().count("\n") == 1
+
+
+def test_a_limit_is_of_each_task_of_a_mixture(t5, task):
+    both = mix("both", [task, dataclasses.replace(task, name="again")], [1, 1])
+    found = evaluate(t5, both, method="generate", limit=3)
+    ids = [example.id for example in found.examples]
+    assert ids == ["0/1", "0/2", "0/3", "1/1", "1/2", "1/3"]
+
+
 def test_long_inputs_are_counted_and_reported(t5, task, caplog):
     assert evaluate(t5, task, method="score", limit=5, max_input_length=8).truncated > 0
     assert "5 inputs are longer than 8 tokens" in caplog.text
@@ -69,6 +91,8 @@ def test_long_inputs_are_counted_and_reported(t5, task, caplog):
 
 def test_bad_input_is_one_clear_line(t5, prompts, task, toy_files, tmp_path):
     free = user_task("free", toy_files, "{text}", target_field="mood")
+    spaced = {"no": "no", "yes": " yes"}
+    odd = user_task("odd", toy_files, "{text}", label_field="mood", labels=spaced)
     marked = user_task("marked", toy_files, "{text} {prompt}", label_field="mood")
     other = dataclasses.replace(prompts["one"], metadata={"base_fingerprint": "0" * 64})
     (tmp_path / "file").write_text("")
@@ -78,6 +102,7 @@ def test_bad_input_is_one_clear_line(t5, prompts, task, toy_files, tmp_path):
         ((task,), {"limit": 0}, "limit must be at least 1"),
         ((task,), {"beams": 0}, "beams must be at least 1"),
         ((task,), {"max_target_length": 1}, "max_target_length 2"),
+        ((odd,), {}, "the label ' yes' of odd can be no output: the tokenizer makes it 'yes'"),
         ((free,), {"method": "score"}, "free has no labels to score"),
         ((marked, prompts["one"]), {}, "position must be 'template', not 'prefix'"),
         ((task, other), {}, "made for another base"),

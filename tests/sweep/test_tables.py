@@ -14,7 +14,7 @@ from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.findings import findings
 from prompt_tuning.sweep.results import as_text
 from prompt_tuning.sweep.search import search_sheets
-from prompt_tuning.sweep.tables import Sheet, as_csv
+from prompt_tuning.sweep.tables import Sheet, as_csv, transfer_sheets
 from tests.sweep.conftest import reading, result_row, votes
 
 XXL = "google/t5-xxl-lm-adapt"
@@ -75,6 +75,22 @@ def test_table_3_of_other_models_and_broken_ensembles():
     }  # fmt: skip
     assert dicts(sheet)[-1]["paper: best"] == ""  # another set of tasks
     assert ensemble_sheets(results_of([result_row(XXL, "a/x", 1.0)])) == []
+
+
+def test_settings_of_tables_1_and_2_are_chosen_where_they_were_trained():
+    def rows(rate, home, accuracy, f1):
+        about = {"trained_on": "glue/qqp", "rate": rate}
+        return [
+            result_row(XXL, "glue/qqp", home, **about),
+            result_row(XXL, "glue/mrpc", accuracy, **about, main=False),
+            result_row(XXL, "glue/mrpc", f1, **about, metric="f1", main=False),
+        ]
+
+    sheets = transfer_sheets(results_of([*rows(0.3, 90, 50, 70), *rows(0.1, 60, 75, 40)]))
+    [found] = [dicts(sheet) for sheet in sheets if sheet.name == "table2"]
+    away = [row for row in found if row["evaluated on"] == "glue/mrpc"]
+    scores = {row["metric"]: row["prompt tuning (%)"] for row in away}
+    assert scores == {"accuracy": "50.0", "f1": "70.0"}
 
 
 def test_section_7_tells_clusters_and_labels(tmp_path):

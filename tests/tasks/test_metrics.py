@@ -217,7 +217,7 @@ def test_unlabelled_and_empty_splits_cannot_be_scored():
         task.score([], [])
     wsc = get_task("super_glue/wsc")
     with pytest.raises(UserError, match="no labels"):
-        wsc.score([Example("0", "", "Tom")], ["Tom"])
+        wsc.score([Example("0", "", "Tom", withheld=True)], ["Tom"])
     with pytest.raises(ValueError, match="1 examples but 2"):
         task.score([Example("0", "", "entailment")], ["entailment", "x"])
 

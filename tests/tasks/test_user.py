@@ -172,6 +172,19 @@ def test_csv_defects(tmp_path):
         task.load("train")
 
 
+def test_an_empty_cell_is_no_label(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\nx,\ny,good\n", encoding="utf-8")
+    for more in (
+        {"target_field": "b"},
+        {"label_field": "b", "labels": {"good": "fine", "bad": "poor"}},
+    ):
+        task = user_task("t", {"train": str(path), "test": str(path)}, "{a}", **more)
+        assert [example.labelled for example in task.load("test")] == [False, True]
+        with pytest.raises(UserError, match="train, row 1: the field 'b' is empty"):
+            task.load("train")
+
+
 def test_splits(tmp_path):
     path = write_jsonl(tmp_path / "a.jsonl", ROWS)
     with pytest.raises(UserError, match="the split 'train' is given more than once"):

@@ -284,5 +284,10 @@ def test_a_few_shot_prompt_is_the_examples_in_front(toy_run, tmp_path):
     ids = t5.tokenizer.encode(" ".join(["so it was", *shown[:3]]))
     table = np.asarray(t5.params["token_embedder"]["embedding"])
     np.testing.assert_array_equal(result.prompt.array, table[np.array(ids)])
+    few = dataclasses.replace(run, train_examples=1)
+    assert len(shown_examples(few, task, 4)) == 1  # no more than a run may read
+    mark = dataclasses.replace(run.user_task, template="review: {text} {prompt}")
+    marked = dataclasses.replace(run, user_task=mark)
+    assert not any("\ue000" in text for text in shown_examples(marked, marked.get_task(), 2))
     with pytest.raises(UserError, match="shots"):
         toy_run(prompt=PromptConfig(shots=3))

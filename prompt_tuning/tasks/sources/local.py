@@ -1,6 +1,7 @@
 """Official files in a folder of the user's."""
 
 import dataclasses
+import glob
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,7 +55,8 @@ class LocalSource:
             pattern = self.files[split]
             for folder in folders:
                 named = folder / pattern
-                found = [named] if named.is_file() else sorted(folder.glob(pattern))
+                matching = glob.glob(pattern, root_dir=folder, recursive=True)
+                found = [named] if named.is_file() else sorted(folder / name for name in matching)
                 if found:
                     return found
             raise UserError(
