@@ -211,11 +211,11 @@ def test_a_finished_run_is_not_repeated(base):
 def test_a_finished_run_of_other_files_is_refused(tiny, tmp_path):
     file = tmp_path / "text.txt"
     config = tiny(text=TextConfig(files=(str(file),), held_out=4), steps=2, eval_every=2)
-    file.write_text("\n".join(document(0, n) for n in range(40)))
+    file.write_text("\n".join(document(0, n) for n in range(10)))
     folder = run(config, tmp_path / "out")
     assert run(config, tmp_path / "out") == folder
     lines = file.read_text().splitlines()
-    for n in range(40):  # whichever of them is trained on or held out
+    for n in range(10):  # whichever of them is trained on or held out
         file.write_text("\n".join([*lines[:n], document(1, n), *lines[n + 1 :]]))
         with pytest.raises(UserError, match="was begun with another text than now"):
             run(config, tmp_path / "out")
