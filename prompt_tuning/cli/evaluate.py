@@ -63,8 +63,12 @@ def evaluate(args: Sequence[str]) -> Callable[..., None]:
         """
         if run is not None and not named:
             raise UserError(f"name the run first, then the flags: evaluate {run} ...")
-        given = any(word.partition("=")[0] == "--limit" for word in args)
-        if flags.split != default.split and not given:  # a run's limit is of its dev split
+        given = {word.partition("=")[0].replace("_", "-") for word in args}
+        other = named and flags.task != default.task
+        if other and "--user-task" not in given:
+            flags = dataclasses.replace(flags, user_task=None)
+        # A run's limit is of its dev split.
+        if (other or flags.split != default.split) and "--limit" not in given:
             flags = dataclasses.replace(flags, limit=None)
         _evaluate(flags)
 

@@ -9,7 +9,9 @@ from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.evaluate import (
     Evaluation,
     check_place,
+    check_sizes,
     label_ids,
+    report_too_long,
     report_truncated,
     target_start,
 )
@@ -56,6 +58,7 @@ def ensemble(
     The arguments are those of `evaluate`. Raises UserError for no prompts, for prompts of another
     base (unless `force`) and for a split without labels.
     """
+    check_sizes(max_input_length, max_target_length, limit)
     if not prompts:
         raise UserError("an ensemble needs prompts")
     for prompt in prompts:
@@ -63,7 +66,7 @@ def ensemble(
         check_place(task, prompt.position)
     starts = [target_start(t5, prompt.sentinel) for prompt in prompts]
     labels = [label_ids(task, t5, method, max_target_length, start) for start in starts]
-    examples = task.load(split, training=False)[:limit]
+    examples = task.first(task.load(split, training=False), limit)
     longest = max(prompt.length for prompt in prompts)
     jobs, truncated = [], 0
     for n, prompt in enumerate(prompts):
@@ -79,7 +82,9 @@ def ensemble(
         virtual = virtual_ids(t5.config.vocab_size, prompt.length, n, longest)
         rows = [row.with_prompt(virtual) for row in inputs.rows]
         jobs.append(Job(rows, method, max_target_length, task.labels, labels[n], starts[n]))
-    report_truncated(truncated, len(examples), max_input_length, f"{task.name}/{split}")
+    name = f"{task.name}/{split}"
+    report_truncated(truncated, len(examples), max_input_length, name)
+    report_too_long(task, examples, t5, max_target_length, max(starts, key=len), name)
     outputs = run_jobs(t5, jobs, stack_prompts([prompt.array for prompt in prompts]))
     return Ensemble(
         tuple(Evaluation(task, examples, texts, truncated) for texts in outputs),

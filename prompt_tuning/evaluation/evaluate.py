@@ -70,10 +70,7 @@ def evaluate(
     a sentinel that the vocabulary lacks, and an `out` that cannot be written (found out before the
     work begins).
     """
-    if beams < 1 or max_input_length < 2 or max_target_length < 2:
-        raise UserError("beams must be at least 1, max_input_length and max_target_length 2")
-    if limit is not None and limit < 1:
-        raise UserError(f"limit must be at least 1, not {limit}")
+    check_sizes(max_input_length, max_target_length, limit, beams)
     if prompt is not None:
         check_base(prompt, t5, force)
         check_place(task, prompt.position)
@@ -92,6 +89,7 @@ def evaluate(
         template=prompt.template if prompt else None,
     )
     report_truncated(inputs.truncated, len(examples), max_input_length, f"{task.name}/{split}")
+    report_too_long(task, examples, t5, max_target_length, start, f"{task.name}/{split}")
     virtual = virtual_ids(t5.config.vocab_size, prompt.length) if prompt else ()
     rows = [row.with_prompt(virtual) for row in inputs.rows]
     job = Job(rows, method, max_target_length, task.labels, labels, start)
@@ -117,6 +115,16 @@ def evaluate(
     return result
 
 
+def check_sizes(
+    max_input_length: int, max_target_length: int, limit: int | None, beams: int = 1
+) -> None:
+    """Raise UserError for a number that is too small."""
+    if beams < 1 or max_input_length < 2 or max_target_length < 2:
+        raise UserError("beams must be at least 1, max_input_length and max_target_length 2")
+    if limit is not None and limit < 1:
+        raise UserError(f"limit must be at least 1, not {limit}")
+
+
 def target_start(t5: FrozenT5, sentinel: bool) -> tuple[int, ...]:
     """The ids before every target: <extra_id_0>, or none. UserError if the vocabulary lacks it."""
     try:
@@ -134,6 +142,8 @@ def label_ids(
     """
     if method not in get_args(Method):
         raise UserError(f"unknown method {method!r}: choose from {get_args(Method)}")
+    for member in task.members:
+        label_ids(member, t5, "generate", max_target_length, start)
     if method == "score" and not task.labels:
         raise UserError(f"{task.name} has no labels to score: use the method 'generate'")
     found = []
@@ -152,7 +162,20 @@ def label_ids(
                 f"{read!r}. Choose other words for it"
             )
         found.append(ids)
+    check_distinct(task.labels, found)
     return tuple(found)
+
+
+def check_distinct(labels: Sequence[str], ids: Sequence[Sequence[int]]) -> None:
+    """Raise UserError if two labels are the same tokens: none would be likelier than the other."""
+    first: dict[tuple[int, ...], str] = {}
+    for label, tokens in zip(labels, map(tuple, ids), strict=True):
+        other = first.setdefault(tokens, label)
+        if other != label:
+            raise UserError(
+                f"the labels {other!r} and {label!r} are the same to the tokenizer. Choose other "
+                "words for them"
+            )
 
 
 def check_place(task: Task, position: str) -> None:
@@ -181,4 +204,24 @@ def report_truncated(truncated: int, count: int, limit: int, what: str) -> None:
         log.warning(
             "%s: %d of %d inputs are longer than %d tokens and lose their end",
             what, truncated, count, limit,
+        )  # fmt: skip
+
+
+def report_too_long(
+    task: Task,
+    examples: Sequence[Example],
+    t5: FrozenT5,
+    limit: int,
+    start: tuple[int, ...],
+    what: str,
+) -> None:
+    """Warn of examples of free text of which no answer fits into the limit."""
+    free = [e for e in examples if e.labelled and not task.of(e).labels]
+    answers = [(n, text) for n, e in enumerate(free) for text in e.answers or (e.target,)]
+    ids = t5.tokenizer.encode_batch([text for _, text in answers])
+    fit = {n for (n, _), x in zip(answers, ids, strict=True) if len(start) + len(x) + 1 <= limit}
+    if len(fit) < len(free):
+        log.warning(
+            "%s: %d of %d examples have no answer of at most %d tokens: raise max_target_length",
+            what, len(free) - len(fit), len(free), limit,
         )  # fmt: skip

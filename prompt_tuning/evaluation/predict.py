@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.evaluate import report_truncated, target_start
+from prompt_tuning.evaluation.evaluate import check_distinct, report_truncated, target_start
 from prompt_tuning.evaluation.jobs import Job, answer_jobs
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs
 from prompt_tuning.prompts.marks import PROMPT_MARK, is_text
@@ -35,9 +35,9 @@ def predict(
     template says needs "{prompt}" in the input. sentinel: outputs begin with <extra_id_0>, as after
     training with `Run.sentinel`, and are given without it; prompts trained so need not be told.
 
-    Returns the requests, in order and with all they hold, plus "output"; with labels also "scores",
-    their log-likelihoods; and "truncated": True where the input was longer than `max_input_length`
-    tokens (EOS included, the prompt excluded), which is also logged.
+    Returns the requests, in order and with all else they hold, plus "output"; with labels also
+    "scores", their log-likelihoods; and "truncated": True where the input was longer than
+    `max_input_length` tokens (EOS included, the prompt excluded), which is also logged.
     Raises UserError, with the number of the request, for one that cannot be answered, and for a
     prompt made for another base (unless `force`).
     """
@@ -66,6 +66,7 @@ def predict(
         texts, start = request["labels"], starts.get(request["prompt"], bare)
         if texts not in known:
             known[texts] = t5.tokenizer.encode_batch(texts)
+            check_distinct(texts, known[texts])
         jobs.append(
             Job(
                 rows=[row.with_prompt(virtual[request["prompt"]])],
@@ -79,7 +80,8 @@ def predict(
     results = []
     answers = answer_jobs(t5, jobs, table, beams)
     for request, job, row, [answer] in zip(requests, jobs, rows, answers, strict=True):
-        result = {**request, "output": answer.text}
+        kept = {k: v for k, v in request.items() if k not in ("output", "scores", "truncated")}
+        result = {**kept, "output": answer.text}
         if job.labels:
             result["scores"] = dict(zip(job.labels, answer.scores, strict=True))
         if row.truncated:

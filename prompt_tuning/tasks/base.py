@@ -85,7 +85,7 @@ class Task:
     select: the metrics whose mean is `Scores.primary`; empty means all.
     legal: whether an output of a free-text task is valid; unused where there are labels.
     marked: the inputs hold PROMPT_MARK where the soft prompt goes.
-    weights: of a mixture, how often each of its tasks is drawn (`mixture.draw`).
+    members, weights: of a mixture, its tasks and how often each is drawn (`mixture.draw`).
     """
 
     name: str
@@ -100,6 +100,7 @@ class Task:
     postprocess: Callable[[str], str] = as_it_is
     legal: Callable[[str], bool] = not_empty
     marked: bool = False
+    members: "tuple[Task, ...]" = ()
     weights: tuple[float, ...] = ()
 
     @property
@@ -117,7 +118,7 @@ class Task:
         examples = []
         for number, row in enumerate(self.source.rows(split), start=1):
             try:
-                formatted = self.format(row, training)
+                formatted = self.examples_of(row, training)
             except KeyError as error:
                 present = ", ".join(map(str, row)) or "no fields"
                 raise UserError(
@@ -127,7 +128,6 @@ class Task:
             except (ValueError, TypeError) as error:
                 raise UserError(f"{self.name}, split {split}, row {number}: {error}") from error
             for example in formatted:
-                self._check_target(example, split, number)
                 text = before + example.input
                 if not self.marked:
                     text = text.replace(PROMPT_MARK, "")
@@ -138,7 +138,7 @@ class Task:
 
     def first(self, examples: Sequence[Example], count: int | None) -> list[Example]:
         """The first so many, of a mixture of each of its tasks; None: all."""
-        if count is None or not self.weights:
+        if count is None or not self.members:
             return list(examples[:count])
         seen: Counter[str] = Counter()
         chosen = []
@@ -149,12 +149,18 @@ class Task:
                 chosen.append(example)
         return chosen
 
-    def _check_target(self, example: Example, split: str, number: int) -> None:
-        if self.labels and example.target not in (*self.labels, UNLABELLED):
-            raise UserError(
-                f"{self.name}, split {split}, row {number}: the label {example.target!r} is none "
-                f"of {', '.join(map(repr, self.labels))}"
-            )
+    def examples_of(self, row: Row, training: bool) -> list[Example]:
+        """The examples of a row. Raises ValueError for a label that is none of the task's."""
+        examples = self.format(row, training)
+        for example in examples:
+            if self.labels and example.target not in (*self.labels, UNLABELLED):
+                known = ", ".join(map(repr, self.labels))
+                raise ValueError(f"the label {example.target!r} is none of {known}")
+        return examples
+
+    def of(self, example: Example) -> "Task":
+        """The task of an example: of a mixture, the member that it is from."""
+        return self.members[int(example.id.partition("/")[0])] if self.members else self
 
     def is_legal(self, output: str) -> bool:
         """Whether a model's output is a legal answer to this task."""
@@ -175,7 +181,8 @@ class Task:
         outputs = [self.postprocess(p) for p in predictions]
         metrics = self.measure(examples, outputs, self.labels)
         chosen = [metrics[name] for name in self.select or metrics]
-        wrong = sum(not self.is_legal(p) for p in predictions)
+        pairs = zip(examples, predictions, strict=True)
+        wrong = sum(not self.of(example).is_legal(text) for example, text in pairs)
         return Scores(
             metrics=metrics,
             primary=sum(chosen) / len(chosen),

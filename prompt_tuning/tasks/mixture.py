@@ -40,8 +40,8 @@ def mix(name: str, tasks: Sequence[Task], weights: Sequence[float]) -> Task:
     """Several tasks as one: their examples together, their mean score, drawn by `weights`.
 
     The examples of task n have ids "n/...". `Scores.primary` is the unweighted mean of the tasks'
-    primary scores; an output is invalid if no task knows it. A split is that of the tasks that have
-    it (DPR has no "validation").
+    primary scores; an output is invalid if the task of its example says so. A split is that of the
+    tasks that have it (DPR has no "validation").
     """
     if not tasks or len(tasks) != len(weights):
         raise UserError(f"the mixture {name} needs tasks and as many weights")
@@ -53,9 +53,12 @@ def mix(name: str, tasks: Sequence[Task], weights: Sequence[float]) -> Task:
         number = row["task"]
         task = members[number]
         before = f"{task.prefix} " if task.name_in_text and task.prefix else ""
+        try:
+            examples = task.examples_of(row["row"], training)
+        except ValueError as error:
+            raise ValueError(f"of {task.name}, {error}") from error
         return [
-            dataclasses.replace(e, id=f"{number}/{e.id}", input=before + e.input)
-            for e in task.format(row["row"], training)
+            dataclasses.replace(e, id=f"{number}/{e.id}", input=before + e.input) for e in examples
         ]
 
     def measure(
@@ -78,7 +81,7 @@ def mix(name: str, tasks: Sequence[Task], weights: Sequence[float]) -> Task:
         format=form,
         measure=measure,
         select=("average",),
-        legal=lambda text: any(task.is_legal(text) for task in members),
+        members=members,
         weights=tuple(weights),
     )
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import io
 import string
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -193,6 +194,9 @@ def _json_records(path: Path) -> Iterator[Mapping[str, Any]]:
 def _cells(path: Path, **form: Any) -> Iterator[Mapping[str, Any]]:
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True, **form)
     try:
+        twice = [name for name, count in Counter(reader.fieldnames or ()).items() if count > 1]
+        if twice:
+            raise UserError(f"{path}: more than one column is named {twice[0]!r}")
         for row in reader:
             if None in row:
                 raise UserError(f"{path}, line {reader.line_num}: more cells than columns")
@@ -229,6 +233,9 @@ def _format(
         raise UserError(f"the field {target!r} is empty")
     value = _text(fields, target)
     if not meaning:
+        value = value.strip()  # blanks of a table; hardly a tokenizer writes them
+        if not value:
+            raise UserError(f"the field {target!r} is blank")
         return [Example(identity, text, value, answers=(value,))]
     if value not in meaning:
         raise UserError(

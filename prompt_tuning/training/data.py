@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.evaluation.evaluate import target_start
+from prompt_tuning.evaluation.evaluate import report_too_long, target_start
 from prompt_tuning.evaluation.rows import TextRow, encode_inputs, encode_targets
 from prompt_tuning.prompts.init import PromptConfig
 from prompt_tuning.t5.load import FrozenT5
@@ -97,12 +97,15 @@ class SharedData:
                 "truncated_inputs": inputs.truncated,
                 "order_hash": _order_hash(examples),
             }
+        start = target_start(self.t5, run.sentinel)
+        name = f"{task.name}/{run.dev_split}"
+        report_too_long(task, dev, self.t5, run.max_target_length, start, name)
         targets, cut = encode_targets(
             [e.target for e in train],
             self.t5.tokenizer.encode_batch,
             max_length=run.max_target_length,
             eos_id=self.t5.config.eos_id,
-            start=target_start(self.t5, run.sentinel),
+            start=start,
         )
         self._report(task, run.train_split, "targets", cut, len(train))
         notes["train"]["truncated_targets"] = cut

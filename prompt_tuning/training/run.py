@@ -114,7 +114,13 @@ class Run:
         if not self.sentinel:  # as before there was this field: runs keep their names
             del config["sentinel"]
         if self.user_task is not None:
-            config["user_task"]["files"] = sorted(self.user_task.files)
+            splits, labels = list(self.user_task.files), self.user_task.labels
+            config["user_task"]["files"] = sorted(splits)
+            # Their order is that of the classes, which sorted keys would lose.
+            if isinstance(labels, Mapping) and list(labels) != sorted(labels):
+                config["user_task"]["labels"] = list(labels.items())
+            if labels is None and self.user_task.label_field and splits[0] != min(splits):
+                config["user_task"]["files"] = splits
         text = json.dumps(config, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         what = f"p{self.prompt.length or self.prompt.init}" if self.method == "prompt" else "model"

@@ -61,6 +61,14 @@ def test_evaluate_a_run(run, trained, tmp_path):
     ).read_bytes()
 
 
+def test_evaluate_a_run_on_another_task(run, trained):
+    """The run's own files and its limit (of its dev split) are not those of the other task."""
+    words = ("--task", "pocket/topic", "--max-target-length", 12, "--method", "score")
+    status, text, err = run("evaluate", trained, *words)
+    assert status == 0, err
+    assert text.startswith("pocket/topic, split validation: 480 examples\n")
+
+
 def test_evaluate_by_flags(run, trained, tiny_t5, task_file):
     by_run = run("evaluate", trained, "--method", "score", "--limit", 8)
     words = ["--task", "toy", "--user-task", task_file, "--method", "score", "--limit", 8]

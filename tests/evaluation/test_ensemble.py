@@ -1,10 +1,13 @@
 """Ensembles: one pass with many prompts equals one pass each; the majority decides."""
 
+import dataclasses
+
 import pytest
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.evaluation.ensemble import ensemble, majority
 from prompt_tuning.evaluation.evaluate import evaluate
+from prompt_tuning.tasks.mixture import mix
 from prompt_tuning.tasks.user import user_task
 
 
@@ -33,3 +36,11 @@ def test_prompts_in_one_batch_answer_as_each_alone(t5, prompts, task):
     assert found.best == max(scores)
     with pytest.raises(UserError, match="needs prompts"):
         ensemble(t5, task, [])
+    with pytest.raises(UserError, match="limit must be at least 1"):
+        ensemble(t5, task, chosen, limit=0)
+
+
+def test_a_limit_is_of_each_task_of_a_mixture(t5, prompts, task):
+    both = mix("both", [task, dataclasses.replace(task, name="again")], [1, 1])
+    found = ensemble(t5, both, [prompts["one"], prompts["five"]], limit=3)
+    assert [example.id[0] for example in found.vote.examples] == list("000111")

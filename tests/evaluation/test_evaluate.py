@@ -84,6 +84,29 @@ def test_a_limit_is_of_each_task_of_a_mixture(t5, task):
     assert ids == ["0/1", "0/2", "0/3", "1/1", "1/2", "1/3"]
 
 
+def test_a_mixture_is_judged_task_by_task(t5, task, toy_files):
+    free = user_task("free", toy_files, "{text}", target_field="mood")
+    both = mix("both", [task, free], [1, 1])
+    examples = both.first(both.load("validation"), 2)
+    scores = both.score(examples, ["maybe", "no", "maybe", ""])
+    assert scores.invalid == 50  # free text is illegal only where it is empty
+    long = user_task("long", toy_files, "{text}", label_field="mood", labels=("no", "good film"))
+    with pytest.raises(UserError, match=r"the label 'good film' of long has \d tokens with EOS"):
+        evaluate(t5, mix("both", [free, long], [1, 1]), max_target_length=2)
+    three = user_task("three", toy_files, "{text}", label_field="mood", labels=("no", "yes", "so"))
+    other = mix("other", [free, dataclasses.replace(three, labels=("no", "so"))], [1, 1])
+    with pytest.raises(UserError, match=r"other, split train, row \d+: of three, the label 'yes'"):
+        other.load("train")
+
+
+def test_answers_that_do_not_fit_are_reported(t5, toy_files, caplog):
+    free = user_task("free", toy_files, "{mood}", target_field="text")
+    evaluate(t5, free, limit=5, max_target_length=24)
+    assert not caplog.text
+    evaluate(t5, free, limit=5, max_target_length=2)
+    assert "free/validation: 5 of 5 examples have no answer of at most 2 tokens" in caplog.text
+
+
 def test_long_inputs_are_counted_and_reported(t5, task, caplog):
     assert evaluate(t5, task, method="score", limit=5, max_input_length=8).truncated > 0
     assert "5 inputs are longer than 8 tokens" in caplog.text
@@ -93,6 +116,8 @@ def test_bad_input_is_one_clear_line(t5, prompts, task, toy_files, tmp_path):
     free = user_task("free", toy_files, "{text}", target_field="mood")
     spaced = {"no": "no", "yes": " yes"}
     odd = user_task("odd", toy_files, "{text}", label_field="mood", labels=spaced)
+    same = {"no": "\u00e9", "yes": "\u00e8"}  # neither is in the vocabulary
+    same = user_task("same", toy_files, "{text}", label_field="mood", labels=same)
     marked = user_task("marked", toy_files, "{text} {prompt}", label_field="mood")
     other = dataclasses.replace(prompts["one"], metadata={"base_fingerprint": "0" * 64})
     (tmp_path / "file").write_text("")
@@ -103,6 +128,7 @@ def test_bad_input_is_one_clear_line(t5, prompts, task, toy_files, tmp_path):
         ((task,), {"beams": 0}, "beams must be at least 1"),
         ((task,), {"max_target_length": 1}, "max_target_length 2"),
         ((odd,), {}, "the label ' yes' of odd can be no output: the tokenizer makes it 'yes'"),
+        ((same,), {"method": "score"}, "the labels 'é' and 'è' are the same to the tokenizer"),
         ((free,), {"method": "score"}, "free has no labels to score"),
         ((marked, prompts["one"]), {}, "position must be 'template', not 'prefix'"),
         ((task, other), {}, "made for another base"),

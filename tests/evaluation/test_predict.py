@@ -60,6 +60,20 @@ def test_what_a_request_may_leave_out(t5, prompts):
     assert predict(t5, prompts, []) == []
 
 
+def test_an_earlier_answer_may_be_asked_again(t5, prompts):
+    only = {"one": prompts["one"]}
+    request = {"input": "the film was good and bad", "id": 3}
+    options = {"max_input_length": 4, "labels": ["no", "yes"]}
+    [before] = predict(t5, only, [request], **options)
+    assert before.keys() == {"input", "id", "output", "scores", "truncated"}
+    assert predict(t5, only, [before], max_length=6) == predict(t5, only, [request], max_length=6)
+
+
+def test_labels_that_are_the_same_tokens_are_refused(t5, prompts):
+    with pytest.raises(UserError, match="'é' and 'è' are the same to the tokenizer"):
+        predict(t5, {}, [{"input": "good", "labels": ["é", "è"]}])
+
+
 def test_long_inputs_are_marked_and_reported(t5, prompts, caplog):
     requests = [{"prompt": "one", "input": "good " * 40}, {"prompt": "one", "input": "good"}]
     got = predict(t5, prompts, requests, max_length=6, max_input_length=8)

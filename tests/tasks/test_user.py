@@ -164,12 +164,26 @@ def test_csv_defects(tmp_path):
     tabs.write_text('a\tb\n"1\t2\t3\n', encoding="utf-8")
     with pytest.raises(UserError, match="line 2: more cells than columns"):
         user_task("t", {"train": str(tabs)}, "{a}", target_field="b").load("train")
+    path.write_text("a,b,b\n1,2,3\n", encoding="utf-8")
+    with pytest.raises(UserError, match="more than one column is named 'b'"):
+        task.load("train")
     path.write_text('a,b\n1,"2\n', encoding="utf-8")
     with pytest.raises(UserError, match="not valid CSV"):
         task.load("train")
     path.write_text("a,b\n1\n", encoding="utf-8")
     with pytest.raises(UserError, match="row 1: the field 'b' is missing; the row has: a"):
         task.load("train")
+
+
+def test_free_text_has_no_blanks_around_it(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\nx, Paris \ny,  \n", encoding="utf-8")
+    task = user_task("t", {"train": str(path)}, "{a}", target_field="b")
+    with pytest.raises(UserError, match="row 2: the field 'b' is blank"):
+        task.load("train")
+    path.write_text("a,b\nx, Paris \n", encoding="utf-8")
+    [example] = task.load("train")
+    assert (example.target, example.answers) == ("Paris", ("Paris",))
 
 
 def test_an_empty_cell_is_no_label(tmp_path):

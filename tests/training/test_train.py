@@ -228,6 +228,17 @@ def test_the_id_names_the_run_and_hashes_its_configuration(toy_run):
     assert Run.from_dict(json.loads(json.dumps(run.to_dict()))) == run
     moved = dataclasses.replace(run, data=dataclasses.replace(run.data, dir="/elsewhere"))
     assert moved.id == run.id
+    # The order of the labels is that of the classes: the second is the positive one.
+    own = run.user_task
+    bare, backwards = dataclasses.replace(own, labels=None), dict(reversed(own.files.items()))
+    for one, other in (
+        (own, dataclasses.replace(own, labels=dict(reversed(own.labels.items())))),
+        (bare, dataclasses.replace(bare, files=backwards)),  # the labels of the first split
+    ):
+        ids = {dataclasses.replace(run, user_task=task).id for task in (one, other)}
+        assert len(ids) == 2
+    moved = dataclasses.replace(own, files=backwards)  # the labels are named
+    assert dataclasses.replace(run, user_task=moved).id == run.id
 
 
 def test_the_presets_differ_as_the_paper_and_its_code_do():
