@@ -42,14 +42,14 @@ def runs(setting: str = "paper") -> list[pt.Run]:
 
 def compare(rows: list[dict]) -> list[str]:
     """Of each model: mean score with float and with int8 weights over the pairs that both have,
-    mean difference and its standard deviation over the pairs.
+    mean difference and its sample standard deviation over the pairs.
 
     rows: those of a results table, as dicts.
     """
     scores: dict[str, dict[tuple, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
         if row["main"]:
-            dtype = json.loads(row["config"])["dtype"] or "float"
+            dtype = "int8" if json.loads(row["config"])["dtype"] == "int8" else "float"
             scores[row["model"]][row["task"], row["seed"], row["prompt_length"]][dtype] = row[
                 "value"
             ]
@@ -59,7 +59,8 @@ def compare(rows: list[dict]) -> list[str]:
         if pairs:
             gaps = [small - plain for plain, small in pairs]
             means = [statistics.mean(column) for column in zip(*pairs, strict=True)]
-            difference = f"{statistics.mean(gaps):+.2f} (sd {statistics.pstdev(gaps):.2f})"
+            spread = f" (sd {statistics.stdev(gaps):.2f})" if len(gaps) > 1 else ""
+            difference = f"{statistics.mean(gaps):+.2f}{spread}"
             lines.append(f"{model:<32} {len(pairs):>5} {means[0]:>7.2f} {means[1]:>7.2f} "
                          f"{difference:>18}")  # fmt: skip
     return lines

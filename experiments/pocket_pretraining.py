@@ -231,9 +231,10 @@ def measure(folder: pathlib.Path) -> dict[str, float]:
 
 def install(models: Mapping[str, pathlib.Path], target: pathlib.Path = POCKET_MODELS) -> None:
     """Write models as folders of the package in bfloat16; the loss in a card is that of these."""
+    aside = target.with_name(f".{target.name}")
+    shutil.rmtree(aside, ignore_errors=True)  # what a kill has left
     for name, source in models.items():
-        fresh = target.with_name(f".{target.name}") / name
-        shutil.rmtree(fresh, ignore_errors=True)
+        fresh = aside / name
         save_t5(load_t5(source, dtype="float32"), fresh, "bfloat16", max_shard_bytes=SHARD_BYTES)
         shutil.copy(source / "model_card.json", fresh)
         measured = measure(fresh)
@@ -247,11 +248,12 @@ def install(models: Mapping[str, pathlib.Path], target: pathlib.Path = POCKET_MO
         }
         card["text"]["language_version"] = VERSION
         write_card(card, fresh)
-        shutil.rmtree(target / name, ignore_errors=True)
         target.mkdir(parents=True, exist_ok=True)
+        if (target / name).exists():
+            (target / name).rename(aside / f"{name}.old")
         fresh.rename(target / name)
-        fresh.parent.rmdir()
         print(f"pocket:{name}: held-out loss {measured['loss']:.4f}", flush=True)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -30,7 +30,8 @@ def report(
         out: where the report goes; default: `report` in the results folder.
         length: of the prompts in figures that do not vary it. "fixed": the longest up to 100 that
             all models have; "best": for each model the best on dev.
-        tasks: whose scores are averaged; default: those of the benchmark with most runs.
+        tasks: whose scores are averaged; default: those of the benchmark with most runs, but
+            sources of transfer only if they have all the settings of the others.
         experiment: a file of experiments/, or its name, whose own FIGURE or FIGURES are drawn too.
     """
     if not folder.is_dir():

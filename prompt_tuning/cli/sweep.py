@@ -121,12 +121,12 @@ def status(directory: tyro.conf.Positional[pathlib.Path]) -> int:
     """
     out = as_folder(directory)
     found = Survey(out, planned_runs(out)).look()
-    names = {run.id: name for name, runs in load_plans(out).items() for run in runs}
     states = ("done", "running", "failed", "begun", "left")
-    tally = collections.Counter((names[s.run.id], _plain(s.state)) for s in found)
+    known = {s.run.id: _plain(s.state) for s in found}
     lines = [["experiment", *states]]
-    for name in dict.fromkeys(names.values()):
-        lines.append([name, *(str(tally[name, state]) for state in states)])
+    for name, runs in load_plans(out).items():  # which may share runs
+        tally = collections.Counter(known[run.id] for run in runs)
+        lines.append([name, *(str(tally[state]) for state in states)])
     print(table.columns(lines))
     for one in found:
         if one.state == "running":

@@ -165,7 +165,8 @@ def dev(results: Iterable[Result]) -> list[Result]:
 def suite(results: Sequence[Result]) -> tuple[str, ...]:
     """The tasks to average: those of the benchmark with most runs that prompts were trained on.
 
-    Tasks whose runs were also evaluated on another task, the sources of transfer, are left out.
+    Tasks whose runs were also evaluated on another task, the sources of transfer, are left out
+    unless they have every method, size and prompt length that all others have.
     """
     trained = [r for r in dev(results) if r.method in ("prompt", "model")]
     away = {r.trained_on for r in results if r.task != r.trained_on and r.method != "multitask"}
@@ -173,7 +174,13 @@ def suite(results: Sequence[Result]) -> tuple[str, ...]:
     if not kept:
         return ()
     benchmark, _ = Counter(r.task.rpartition("/")[0] for r in kept).most_common(1)[0]
-    return tuple(sorted({r.task for r in kept if r.task.rpartition("/")[0] == benchmark}))
+    known: dict[str, set[tuple[str, str, int]]] = {}
+    for r in trained:
+        if r.task.rpartition("/")[0] == benchmark:
+            known.setdefault(r.task, set()).add((r.method, r.model, r.prompt_length))
+    others = [settings for task, settings in known.items() if task not in away]
+    shared = set.intersection(*others) if others else set()
+    return tuple(sorted(t for t, own in known.items() if t not in away or own >= shared))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,8 +70,13 @@ def _gap(plot: Plot) -> list[str]:
         return []
     gaps = {size: model[size].mean - prompt[size].mean for size in both}
     each = ", ".join(f"{s} {gaps[s]:+.1f}{_spread(model[s], prompt[s])}" for s in both)
-    length = next(p.length for line in plot.lines for p in line.points if p.length is not None)
-    lines = [f"Model tuning minus prompt tuning (length {length}), points: {each}."]
+    points = [p for line in plot.lines if line.label == "prompt tuning" for p in line.points]
+    lengths = {p.model: p.length for p in points if p.model in both}
+    if len(set(lengths.values())) > 1:  # the best of each size
+        of = ", ".join(f"{size} {length}" for size, length in lengths.items())
+    else:
+        of = str(next(iter(lengths.values())))
+    lines = [f"Model tuning minus prompt tuning (length {of}), points: {each}."]
     if len(both) > 1:
         first, last = gaps[both[0]], gaps[both[-1]]
         if last <= 2 < first:

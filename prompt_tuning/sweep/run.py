@@ -13,7 +13,7 @@ from prompt_tuning.sweep.grid import BY_MODEL, Sizes, distinct, populations
 from prompt_tuning.sweep.local import sweep_local
 from prompt_tuning.sweep.remote import Task, sweep_ray, sweep_slurm
 from prompt_tuning.sweep.status import FAILED, RunStatus, holder, save_plan
-from prompt_tuning.sweep.trackers import Tracker, track
+from prompt_tuning.sweep.trackers import Tracker, package_of
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.tasks.base import unknown
 from prompt_tuning.training.run import Run
@@ -44,6 +44,16 @@ class Workers:
 
 
 WORKERS = Workers()
+# The fields of Workers that only some executors read.
+_ONLY: dict[str, tuple[Executor, ...]] = {
+    "cpus": ("ray", "slurm"),
+    "gpus": ("ray", "slurm"),
+    "address": ("ray",),
+    "hours": ("slurm",),
+    "partition": ("slurm",),
+    "cluster": ("slurm",),
+    "detach": ("slurm",),
+}
 
 
 def sweep_runs(
@@ -68,8 +78,13 @@ def sweep_runs(
     runs = distinct(runs)
     if executor not in get_args(Executor):
         raise unknown("executor", executor, get_args(Executor))
+    for name, executors in _ONLY.items():
+        if getattr(workers, name) != getattr(WORKERS, name) and executor not in executors:
+            raise UserError(f"{name} is for the executor {' or '.join(executors)}, not {executor}")
     check_writable(out)
     files = [str(e.file(out).relative_to(out)) for e in evaluations]
+    if tracker is not None:
+        package_of(tracker)
     save_plan(out, experiment, runs, files)
     if retry_failed:
         for run in runs:
@@ -84,8 +99,7 @@ def sweep_runs(
             todo = populations(runs, sizes)
             task = Task(todo, out.resolve(), ready, workers.log_every, workers.save_seconds)
             _execute(executor, task, watch, workers)
-        if tracker is not None:
-            track(out, runs, tracker)
+        watch.track()
         return watch.survey.look()
     finally:
         watch.close()

@@ -25,13 +25,7 @@ def track(out: pathlib.Path, runs: Iterable[Run], tracker: Tracker) -> int:
     tensorboard: event files in `out/tensorboard/RUN`. wandb: a run of the same name in the project
     that WANDB_PROJECT names, or "prompt-tuning". Raises UserError without the extra.
     """
-    package = "tensorboardX" if tracker == "tensorboard" else "wandb"
-    try:
-        module = importlib.import_module(package)
-    except ImportError as error:
-        raise UserError(
-            f"the tracker needs {package}: pip install 'prompt-tuning[{tracker}]'"
-        ) from error
+    module = package_of(tracker)
     send = _tensorboard if tracker == "tensorboard" else _wandb
     memory = out / f".tracked-{tracker}.json"
     try:
@@ -52,6 +46,17 @@ def track(out: pathlib.Path, runs: Iterable[Run], tracker: Tracker) -> int:
     if count:
         write_json(memory, sent)
     return count
+
+
+def package_of(tracker: Tracker) -> Any:
+    """The package that the tracker needs. Raises UserError without it."""
+    package = "tensorboardX" if tracker == "tensorboard" else "wandb"
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise UserError(
+            f"the tracker needs {package}: pip install 'prompt-tuning[{tracker}]'"
+        ) from error
 
 
 def _values(row: dict[str, Any]) -> dict[str, float]:

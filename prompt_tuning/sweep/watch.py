@@ -25,6 +25,7 @@ class Watch:
         tracker: Tracker | None = None,
     ):
         self.out, self.quiet, self.tracker, self.tracked = out, quiet, tracker, time.monotonic()
+        self.untracked = ""  # why the tracker could not be reached
         self.survey = Survey(out, runs)
         self.console = rich.console.Console(highlight=False)
         self.told = {s.run.id for s in self.survey.look() if s.state == "failed"}
@@ -48,9 +49,8 @@ class Watch:
             if status.state == "failed" and status.run.id not in self.told:
                 self.told.add(status.run.id)
                 self.say(f"{status.run.id} failed: {status.reason}")
-        if self.tracker and time.monotonic() - self.tracked >= INTERVAL:
-            self.tracked = time.monotonic()
-            track(self.out, self.survey.runs, self.tracker)
+        if time.monotonic() - self.tracked >= INTERVAL:
+            self.track()
         text = summary(self.out, found)
         if self.bar is not None:
             done = sum(status.share for status in found)
@@ -61,6 +61,18 @@ class Watch:
                 self.last, self.line = now, text
                 self.console.print(text, soft_wrap=True, markup=False)
         return found
+
+    def track(self) -> None:
+        """Send the tracker what is new; that it cannot be reached stops nothing."""
+        self.tracked = time.monotonic()
+        if self.tracker is None:
+            return
+        try:
+            track(self.out, self.survey.runs, self.tracker)
+        except Exception as error:  # whatever the tracker's package raises
+            if str(error) != self.untracked:
+                self.untracked = str(error)
+                self.say(f"nothing was sent to {self.tracker}, the next sweep does: {error}")
 
     def say(self, text: str) -> None:
         """A line of its own."""

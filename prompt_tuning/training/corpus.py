@@ -27,6 +27,7 @@ from prompt_tuning.training.records import Display
 
 Document = Callable[[int, int], str]  # (seed, index) -> text: a generator of documents
 PORTION = 2000  # documents tokenised at a time
+GENERATED = 1_000_000  # documents of a generator, where their number is not given
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +36,11 @@ class TextConfig:
 
     files: tuple[str, ...] = ()  # a document a line; none: a generator
     field: str = "text"  # of a .jsonl file's objects
-    documents: int | None = None  # how many of a generator; at most so many of the files
+    documents: int | None = None  # at most; None: all of the files, GENERATED of a generator
     held_out: int = 1000  # further documents, for the validation loss only
     seed: int = 0  # of the generator, and of the choice of held-out documents of files
 
     def __post_init__(self) -> None:
-        if not self.files and self.documents is None:
-            raise UserError("name text files (files) or how many documents to generate (documents)")
         if self.held_out < 1 or (self.documents is not None and self.documents < 1):
             raise UserError("documents and held_out must be at least 1")
         if self.seed < 0:
@@ -113,7 +112,7 @@ def load_corpus(
         draw = _drawer(config, document)
         first, beyond = 0, config.held_out
         if part == "train":
-            first, beyond = beyond, beyond + (config.documents or 0)
+            first, beyond = beyond, beyond + (config.documents or GENERATED)
         numbers = range(first, beyond)
         portions = [numbers[at : at + PORTION] for at in range(0, len(numbers), PORTION)]
         work = functools.partial(_generate, draw, tokenizer=tokenizer, eos_id=eos_id)

@@ -50,7 +50,7 @@ class Pretraining:
     architecture: T5Config | None = None  # to train from scratch
     start: str | None = None  # the model to go on from (a folder), as LM adaptation does
     tokenizer: str | None = None  # a folder, a file or "pocket"; None: that of `start`
-    text: TextConfig = dataclasses.field(default_factory=lambda: TextConfig(documents=1_000_000))
+    text: TextConfig = dataclasses.field(default_factory=TextConfig)
     objective: Literal["span_corruption", "prefix_lm"] = "span_corruption"  # prefix_lm: adaptation
     split: Literal["anywhere", "last"] = "anywhere"  # prefix_lm: last leaves one token to continue
     length: int = 512  # ids of an encoder row, all of them used (T5)

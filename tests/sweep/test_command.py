@@ -72,6 +72,9 @@ def test_status_and_results_tell_what_there_is(swept, grid):
     out = swept / "swept"
     status, text, _ = call("status", out)
     assert (status, text.splitlines()[-1]) == (0, "5 done of 5 runs")
+    save_plan(out, "another", grid[:2])  # runs that two experiments share count for both
+    lines = [line.split() for line in call("status", out)[1].splitlines()]
+    assert [line[:2] for line in lines[1:3]] == [["another", "2"], ["tiny", "5"]]
     (out / grid[0].id / "result.json").unlink()
     (out / grid[1].id / "result.json").write_text("{}")
     (out / grid[2].id / "result.json").unlink()
@@ -122,6 +125,14 @@ def test_runs_of_other_sizes_are_read_off_a_line():
         (("sweep", "figure1_scale", "--setting", "full", "--dry-run"), "paper and pocket"),
         (("sweep", "figure1_scale", "--out", __file__, "--dry-run"), "is not a folder"),
         (("sweep", "figure1_scale", "--out", __file__), "is not a folder"),
+        (
+            ("sweep", "pocket", "--out", "no", "--detach"),
+            "detach is for the executor slurm",
+        ),
+        (
+            ("sweep", "pocket", "--out", "no", "--gpus", "1"),
+            "gpus is for the executor ray",
+        ),
         (("sweep", "figure4_parameters"), "has nothing to run"),
         (("results", __file__), "is not a folder"),
     ],

@@ -3,17 +3,23 @@
 import dataclasses
 import json
 import shutil
+import sys
+import types
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
 
+from prompt_tuning.errors import UserError
+from prompt_tuning.sweep import watch
 from prompt_tuning.sweep.cells import read_results
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.evaluations import Elsewhere, Ensemble, Reading, done
 from prompt_tuning.sweep.results import collect, export
+from prompt_tuning.sweep.run import sweep_runs
 from prompt_tuning.sweep.trackers import track
+from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.sweep.work import work
 
 
@@ -83,8 +89,8 @@ def test_evaluations_are_done_once_their_runs_are_and_only_once(grid, make, copy
     assert json.loads(wanted[1].file(copy).read_text()) == reading
 
 
-def test_the_table_is_exported(whole, tmp_path):
-    table = collect(whole).table
+def test_the_table_is_exported(copy, tmp_path):
+    table = collect(copy).table
     plain = {pa.string(), pa.int64(), pa.float64(), pa.bool_()}  # what every reader knows
     assert set(table.schema.types) == plain
     assert table.schema.metadata is None
@@ -103,3 +109,21 @@ def test_tensorboard_gets_every_line_once(grid, copy):
     assert track(copy, grid, "tensorboard") == lines
     assert track(copy, grid, "tensorboard") == 0
     assert {path.name for path in (copy / "tensorboard").iterdir()} == {run.id for run in grid}
+
+
+def test_a_tracker_that_fails_stops_nothing(grid, copy, monkeypatch, capsys):
+    def fail(*_, **__):
+        raise ConnectionError("no network")
+
+    monkeypatch.setitem(sys.modules, "wandb", types.SimpleNamespace(init=fail))
+    found = sweep_runs(grid, copy, tracker="wandb")  # whose own start fails
+    assert {status.state for status in found} == {"done"}
+    monkeypatch.setattr(watch, "track", fail)
+    shown = Watch(copy, grid, tracker="wandb")
+    shown.track()
+    shown.track()
+    assert capsys.readouterr().out.count("the next sweep does: no network") == 2  # once a sweep
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(UserError, match=r"pip install 'prompt-tuning\[wandb\]'"):
+        sweep_runs(grid, copy / "new", tracker="wandb")
+    assert not (copy / "new" / "plans").exists()

@@ -1,5 +1,6 @@
 """What figures average, what they refuse to average, and the paper's numbers."""
 
+import dataclasses
 import io
 import math
 import statistics
@@ -152,7 +153,10 @@ def test_only_main_scores_on_the_dev_split_of_the_trained_task_are_compared():
 def test_sources_of_transfer_are_not_averaged():
     rows = [result_row("pocket:xs", f"pocket/{t}", 50.0) for t in ("boolq", "rte", "qqp")]
     rows.append(result_row("pocket:xs", "pocket/mrpc", 40.0, trained_on="pocket/qqp"))
-    assert suite(results_of(*rows)) == ("pocket/boolq", "pocket/rte")
+    more = [result_row("pocket:s", f"pocket/{t}", 50.0) for t in ("boolq", "rte", "qqp")]
+    assert suite(results_of(*rows, *more[:2])) == ("pocket/boolq", "pocket/rte")
+    whole = results_of(*rows, *more)  # as much of it as of the others
+    assert suite(whole) == ("pocket/boolq", "pocket/qqp", "pocket/rte")
 
 
 def test_figures_vary_one_thing(pocket_study):
@@ -313,3 +317,17 @@ def test_findings_are_the_numbers(pocket_study):
     )
     assert findings(short).count("\n- ") == 1
     assert "xs +10.0 (one seed)" in findings(short)
+
+
+def test_findings_name_the_length_of_each_size():
+    rows = [
+        result_row(f"pocket:{size}", "a/x", value, method=method, length=length)
+        for size, best in (("xs", 5), ("s", 1))
+        for method, length, value in (
+            ("prompt", best, 50.0), ("prompt", 6 - best, 40.0), ("model", 0, 60.0)
+        )
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows)
+    each = [dataclasses.replace(figures.SCALE, length="best")]
+    assert "(length xs 5, s 1), points: xs +10.0" in findings(table, each)
+    assert "(length 5), points: xs +10.0 (one seed), s +20.0" in findings(table)

@@ -20,6 +20,7 @@ def test_only_pairs_are_compared():
                 "main": main, "config": config}  # fmt: skip
 
     rows = [row(0, None, 70.0), row(0, "int8", 68.0), row(1, None, 80.0), row(1, "int8", 80.0),
-            row(2, None, 10.0), row(0, "int8", 5.0, main=False)]  # fmt: skip
+            row(2, None, 10.0), row(3, "float32", 60.0), row(3, "int8", 60.0),
+            row(0, "int8", 5.0, main=False)]  # fmt: skip
     _, line = int8.compare(rows)
-    assert line.split() == ["m", "2", "75.00", "74.00", "-1.00", "(sd", "1.00)"]
+    assert line.split() == ["m", "3", "70.00", "69.33", "-0.67", "(sd", "1.15)"]

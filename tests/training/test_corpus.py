@@ -126,13 +126,12 @@ def test_bad_text_is_refused_in_one_line(tokenizer, tmp_path):
     bad.write_text('{"text": "it was"}\n{"txt": "good"}\n')
     empty.write_text("\n")
     cases = [
-        (lambda: TextConfig(), "name text files"),
         (lambda: TextConfig(documents=0), "at least 1"),
         (lambda: TextConfig(documents=3, seed=-1), "seed must be at least 0"),
         (lambda: load_corpus(TextConfig((str(bad),)), "train", tokenizer), "line 2: no JSON"),
         (lambda: load_corpus(TextConfig((str(empty),)), "train", tokenizer), "lower held_out"),
         (lambda: load_corpus(TextConfig(("nowhere",)), "train", tokenizer), "cannot be read"),
-        (lambda: load_corpus(TextConfig(documents=3), "train", tokenizer), "no text"),
+        (lambda: load_corpus(TextConfig(), "train", tokenizer), "no text: name files"),
         (lambda: load_corpus(TextConfig(documents=3), "train", tokenizer,
                              document=lambda seed, index: ""), "every document is empty"),
     ]  # fmt: skip
