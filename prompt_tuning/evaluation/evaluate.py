@@ -15,6 +15,7 @@ from prompt_tuning.prompts.files import check_writable, write_json, write_jsonl
 from prompt_tuning.prompts.prompt import Prompt, base_metadata, check_base
 from prompt_tuning.prompts.table import virtual_ids
 from prompt_tuning.t5.load import FrozenT5
+from prompt_tuning.t5.tokenizer import UNK
 from prompt_tuning.tasks.base import Example, Scores, Task
 from prompt_tuning.tasks.data_tools import manifest
 
@@ -215,13 +216,21 @@ def report_too_long(
     start: tuple[int, ...],
     what: str,
 ) -> None:
-    """Warn of examples of free text of which no answer fits into the limit."""
+    """Warn of examples of free text of which no answer can be written within the limit."""
     free = [e for e in examples if e.labelled and not task.of(e).labels]
     answers = [(n, text) for n, e in enumerate(free) for text in e.answers or (e.target,)]
     ids = t5.tokenizer.encode_batch([text for _, text in answers])
-    fit = {n for (n, _), x in zip(answers, ids, strict=True) if len(start) + len(x) + 1 <= limit}
-    if len(fit) < len(free):
-        log.warning(
-            "%s: %d of %d examples have no answer of at most %d tokens: raise max_target_length",
-            what, len(free) - len(fit), len(free), limit,
-        )  # fmt: skip
+    lengths: dict[int, int] = {}  # of each example's shortest answer without unknown pieces
+    for (n, _), x in zip(answers, ids, strict=True):
+        if UNK not in x:
+            length = len(start) + len(x) + 1
+            lengths[n] = min(length, lengths.get(n, length))
+    reasons = {
+        "that the vocabulary can write": len(free) - len(lengths),
+        f"of at most {limit} tokens: raise max_target_length": sum(
+            length > limit for length in lengths.values()
+        ),
+    }
+    for reason, count in reasons.items():
+        if count:
+            log.warning("%s: %d of %d examples have no answer %s", what, count, len(free), reason)

@@ -107,6 +107,15 @@ def test_answers_that_do_not_fit_are_reported(t5, toy_files, caplog):
     assert "free/validation: 5 of 5 examples have no answer of at most 2 tokens" in caplog.text
 
 
+def test_answers_that_the_vocabulary_lacks_are_reported(t5, tmp_path, caplog):
+    file = tmp_path / "rows.csv"
+    file.write_text("text,answer\nwho,Anna\nwhat,\u2603\n", encoding="utf-8")
+    free = user_task("free", {"validation": file}, "{text}", target_field="answer")
+    evaluate(t5, free, max_target_length=24)
+    assert "free/validation: 1 of 2 examples have no answer that the vocabulary can" in caplog.text
+    assert "of at most" not in caplog.text
+
+
 def test_long_inputs_are_counted_and_reported(t5, task, caplog):
     assert evaluate(t5, task, method="score", limit=5, max_input_length=8).truncated > 0
     assert "5 inputs are longer than 8 tokens" in caplog.text
