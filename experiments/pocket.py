@@ -109,12 +109,10 @@ def model(task: str, size: str, seed: int = 0, **changes: Any) -> pt.Run:
         "steps": tuned.model_steps,
         "eval_every": -(-tuned.model_steps // EVALUATIONS),
         "dropout": 0.0,
+        "optimizer": {"learning_rate": rate},
         **changes,
     }
-    run = pt.model_tuning(task, **fields)
-    return dataclasses.replace(
-        run, optimizer=dataclasses.replace(run.optimizer, learning_rate=rate)
-    )
+    return pt.model_tuning(task, **fields)
 
 
 def designs(task: str, size: str, setting: str = "full") -> list[pt.Run]:

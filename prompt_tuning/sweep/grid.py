@@ -98,8 +98,19 @@ def experiment_evaluations(path: pathlib.Path, runs: Sequence[Run]) -> list[Any]
 
 
 def distinct(runs: Iterable[Run]) -> list[Run]:
-    """The runs in order, without repetition."""
-    return list({run.id: run for run in runs}.values())
+    """The runs in order, without repetition.
+
+    Raises UserError for two that differ in nothing but where their data lie: they would have one
+    directory.
+    """
+    found: dict[str, Run] = {}
+    for run in runs:
+        if found.setdefault(run.id, run) != run:
+            raise UserError(
+                f"two runs would both be {run.id}: they differ only in where their data lie; give "
+                "each task a name of its own, or sweep them into separate folders"
+            )
+    return list(found.values())
 
 
 def read_change(word: str) -> tuple[str, list[Any]]:

@@ -20,7 +20,7 @@ import numpy as np
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_json
 from prompt_tuning.sweep.cost import run_flops
-from prompt_tuning.sweep.grid import distinct, method_of
+from prompt_tuning.sweep.grid import method_of
 from prompt_tuning.training.member import Result, load_result, read_manifest
 from prompt_tuning.training.records import append_jsonl, plain_disk_errors
 from prompt_tuning.training.run import Run
@@ -265,7 +265,7 @@ def save_plan(
     """
     before = _read_plan(out / PLANS / f"{experiment}.json")
     if before and any(holder(out / run.id) is not None for run in before[1]):
-        runs = distinct([*before[1], *runs])
+        runs = _latest([*before[1], *runs])
         evaluations = list(dict.fromkeys([*before[2], *evaluations]))
     plan = {
         "experiment": experiment,
@@ -273,6 +273,11 @@ def save_plan(
         "evaluations": list(evaluations),
     }
     write_json(out / PLANS / f"{experiment}.json", plan)
+
+
+def _latest(runs: Iterable[Run]) -> list[Run]:
+    """Each run once, as it was asked for last: its data may have been moved since."""
+    return list({run.id: run for run in runs}.values())
 
 
 def _read_plan(path: pathlib.Path) -> tuple[str, list[Run], list[str]] | None:
@@ -307,7 +312,7 @@ def planned_evaluations(out: pathlib.Path) -> list[pathlib.Path]:
 
 def planned_runs(out: pathlib.Path) -> list[Run]:
     """All runs wanted here. Raises UserError for a folder that is not of a sweep."""
-    runs = distinct(run for plan in load_plans(out).values() for run in plan)
+    runs = _latest(run for plan in load_plans(out).values() for run in plan)
     if not runs:
         raise UserError(f"{out} holds no sweep (no {PLANS}/*.json): name its results folder")
     return runs

@@ -17,6 +17,14 @@ def kinds_of(cls: type) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
+def settle_floats(config: Any) -> None:
+    """Make whole numbers floats in fields declared so: equal configurations are written alike."""
+    for name, kind in kinds_of(type(config)).items():
+        value = getattr(config, name)
+        if type(value) is int and fits(0.5, kind):
+            object.__setattr__(config, name, float(value))  # frozen, but only being made
+
+
 def check_kind(name: str, value: Any, kind: Any, example: Any = None) -> None:
     """Raise UserError, in the words of JSON, unless the field's value fits.
 

@@ -14,7 +14,7 @@ from prompt_tuning.tasks.base import Task, check_choices, unknown
 from prompt_tuning.tasks.catalog import get_task
 from prompt_tuning.tasks.sources import DataConfig
 from prompt_tuning.tasks.user import Metric, user_task
-from prompt_tuning.training.kinds import check_kind, kinds_of
+from prompt_tuning.training.kinds import check_kind, kinds_of, settle_floats
 from prompt_tuning.training.optimizer import MODEL_TUNING, RELEASED, OptimizerConfig
 from prompt_tuning.training.trees import Method
 
@@ -73,6 +73,9 @@ class Run:
 
     def __post_init__(self) -> None:
         parse_dtype(self.dtype)  # says why not float16
+        settle_floats(self)
+        settle_floats(self.prompt)
+        settle_floats(self.optimizer)
         check_choices(self)
         if self.method == "model" and self.dtype == "int8":
             raise UserError("dtype int8 is for frozen models; model tuning needs another")
@@ -190,18 +193,26 @@ def released(task: str, **changes: Any) -> Run:
     optimiser's first step (1,100,000).
     """
     differences: dict[str, Any] = {
-        "optimizer": RELEASED,
         "batch_size": 128,
         "dropout": 0.1,
         "z_loss": 1e-4,
         "loss": "sum",
     }
-    return paper(task, **{**differences, **changes})
+    return _preset(task, RELEASED, differences, changes)
 
 
 def model_tuning(task: str, **changes: Any) -> Run:
     """The paper's baseline: all weights, Adafactor at 0.001 with parameter scaling, dropout 0.1."""
-    differences: dict[str, Any] = {"method": "model", "optimizer": MODEL_TUNING, "dropout": 0.1}
+    return _preset(task, MODEL_TUNING, {"method": "model", "dropout": 0.1}, changes)
+
+
+def _preset(
+    task: str, optimizer: OptimizerConfig, differences: dict[str, Any], changes: dict[str, Any]
+) -> Run:
+    """`changes` over a preset's fields; those of the optimiser that they leave out stay its own."""
+    own = changes.get("optimizer", {})
+    if isinstance(own, Mapping):
+        changes = {**changes, "optimizer": {**dataclasses.asdict(optimizer), **own}}
     return paper(task, **{**differences, **changes})
 
 

@@ -11,7 +11,8 @@ from prompt_tuning.sweep import cost, grid
 from prompt_tuning.sweep.cells import split_model
 from prompt_tuning.sweep.grid import Sizes, choose, experiment_runs, method_of, populations
 from prompt_tuning.t5.config import SIZES
-from prompt_tuning.training.run import Run, model_tuning, paper
+from prompt_tuning.training.optimizer import MODEL_TUNING, RELEASED
+from prompt_tuning.training.run import Run, model_tuning, paper, released
 
 EXPERIMENTS = pathlib.Path(__file__).parent.parent.parent / "experiments"
 FILES = sorted(
@@ -32,6 +33,30 @@ DESIGN = paper(
     prompt={"length": None, "init": "text", "text": "a b"},
 )  # fmt: skip
 RUNS = [*PROMPTS, MODEL, DESIGN]
+
+
+def test_runs_that_differ_only_in_where_their_data_lie_are_refused():
+    for change in ("data.dir=[a,b]", "user_task.files.train=[a.csv,b.csv]"):
+        task = {"files": {"train": "c.csv"}, "template": "{x}", "label_field": "y"}
+        run = paper("mine", user_task=task)
+        with pytest.raises(UserError, match="differ only in where their data lie"):
+            choose([run], changes=[change])
+    assert len(choose([run, run], changes=["seed=[0,1]"])) == 2
+
+
+def test_a_configuration_has_one_id_however_its_numbers_are_written():
+    rate = {"learning_rate": 1}
+    whole = paper("a/x", dropout=0, optimizer=rate, prompt={"scale": 1})
+    assert whole.id == paper("a/x", optimizer={"learning_rate": 1.0}, prompt={"scale": 1.0}).id
+    assert type(dataclasses.replace(whole, dropout=0).to_dict()["dropout"]) is float
+
+
+def test_a_preset_keeps_what_a_change_of_its_optimiser_leaves_out():
+    rate = {"learning_rate": 0.1}
+    tuned = model_tuning("a/x", optimizer=rate).optimizer
+    assert tuned == dataclasses.replace(MODEL_TUNING, learning_rate=0.1)
+    assert released("a/x", optimizer=rate).optimizer.start_step == RELEASED.start_step > 0
+    assert released("a/x", optimizer=MODEL_TUNING).optimizer == MODEL_TUNING
 
 
 def test_methods():
