@@ -139,8 +139,23 @@ def read_prompt(
 
 
 def done(evaluation: Evaluation, out: pathlib.Path) -> bool:
-    """Whether its file is there and sound."""
-    return is_sound(evaluation.file(out))
+    """Whether its file is there, sound, and of what its runs have now: they may be done again."""
+    path = evaluation.file(out)
+    return is_sound(path) and (read_file(path) or {}).get("of") == _digests(evaluation, out)
+
+
+def _digests(evaluation: Evaluation, out: pathlib.Path) -> dict[str, str] | None:
+    """sha256 of each run's result and prompt; None if one has no result."""
+    found = {}
+    for run in evaluation.runs:
+        prompt = out / run.id / "best_prompt.safetensors"
+        try:
+            content = (out / run.id / "result.json").read_bytes()
+            content += prompt.read_bytes() if prompt.exists() else b""
+        except OSError:
+            return None
+        found[run.id] = hashlib.sha256(content).hexdigest()
+    return found
 
 
 def is_sound(path: pathlib.Path) -> bool:
@@ -171,7 +186,8 @@ def read_reading(path: pathlib.Path) -> dict[str, Any] | None:
 
 def evaluate_run(evaluation: Evaluation, out: pathlib.Path, load: LoadModel) -> None:
     """Do an evaluation whose runs are done, and write its file."""
-    write_json(evaluation.file(out), evaluation.do(out, load))
+    of = _digests(evaluation, out)
+    write_json(evaluation.file(out), {**evaluation.do(out, load), "of": of})
 
 
 def _reading(run: Run) -> dict[str, Any]:

@@ -163,7 +163,7 @@ class _Deaths:
 
 def visible_gpus() -> list[str]:
     """The NVIDIA GPUs that JAX would see, by the names CUDA_VISIBLE_DEVICES takes."""
-    if "cpu" in os.environ.get("JAX_PLATFORMS", ""):
+    if os.environ.get("JAX_PLATFORMS", "").split(",")[0] == "cpu":
         return []
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:

@@ -33,18 +33,20 @@ def track(out: pathlib.Path, runs: Iterable[Run], tracker: Tracker) -> int:
     except (OSError, ValueError):
         sent = {}
     count = 0
-    for run in runs:
-        lines = read_lines(out / run.id / "metrics.jsonl")
-        if lines and not (out / run.id / "result.json").exists():
-            last = lines[-1]["step"]  # its evaluation may be still to come
-            lines = [row for row in lines if row["step"] < last]
-        rows = [row for row in lines if row["step"] > sent.get(run.id, -1)]
-        if rows:
-            send(module, out, run, rows)
-            sent[run.id] = max(row["step"] for row in rows)
-            count += len(rows)
-    if count:
-        write_json(memory, sent)
+    try:
+        for run in runs:
+            lines = read_lines(out / run.id / "metrics.jsonl")
+            if lines and not (out / run.id / "result.json").exists():
+                last = lines[-1]["step"]  # its evaluation may be still to come
+                lines = [row for row in lines if row["step"] < last]
+            rows = [row for row in lines if row["step"] > sent.get(run.id, -1)]
+            if rows:
+                send(module, out, run, rows)
+                sent[run.id] = max(row["step"] for row in rows)
+                count += len(rows)
+    finally:  # what was sent before one failed is not sent again
+        if count:
+            write_json(memory, sent)
     return count
 
 

@@ -24,6 +24,7 @@ from prompt_tuning.sweep.status import FAILED, failure, is_done, log_work, read_
 from prompt_tuning.t5.load import FrozenT5, load_t5
 from prompt_tuning.training import checkpoint
 from prompt_tuning.training.loop import train
+from prompt_tuning.training.member import check_finished
 from prompt_tuning.training.records import Busy, NoSpace, lock
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.stop import Interrupted, StopRequest, listen
@@ -131,14 +132,21 @@ class _Worker:
         with contextlib.ExitStack() as held:  # do not load a model for what others work on
             for run in population:
                 held.enter_context(lock(self.out / run.id))
-            if not self.open(population):  # another process has just finished it
+            if not (opened := self.open(population)):  # another process has just finished it
                 return True
+        finished = [r for r in population if (self.out / r.id / "result.json").exists()]
         began = time.monotonic()
         try:
+            t5 = self.model(population[0])
+            for run in finished:
+                try:
+                    check_finished(run, self.out / run.id, t5)
+                except UserError as error:
+                    self.say(f"{error}; until then its result counts")
             train(
-                population,
+                [run for run in population if run not in finished],
                 self.out,
-                t5=self.model(population[0]),
+                t5=t5,
                 quiet=True,
                 log_every=self.log_every,
                 save_seconds=self.save_seconds,
@@ -146,7 +154,7 @@ class _Worker:
         except (Busy, NoSpace):
             raise
         except Interrupted:
-            log_work(self.out, population, time.monotonic() - began)
+            log_work(self.out, opened, time.monotonic() - began)
             raise
         except Exception as error:
             still = self.open(population)
@@ -154,7 +162,7 @@ class _Worker:
                 self.fail(still[0], error)
             if len(still) > 1:
                 return False
-        log_work(self.out, population, time.monotonic() - began)
+        log_work(self.out, opened, time.monotonic() - began)
         for run in population:
             self.tidy(self.out / run.id)
         return True

@@ -93,11 +93,12 @@ def train(
         for directory in directories:
             held.enter_context(lock(directory))
         todo = [n for n, d in enumerate(directories) if not (d / "result.json").exists()]
+        if todo and t5 is None:
+            t5 = load_t5(runs[0].model, runs[0].revision, runs[0].dtype,
+                         tokenizer=runs[0].tokenizer)  # fmt: skip
         for n in set(range(len(runs))) - set(todo):
-            check_finished(runs[n], directories[n])
-        if todo:
-            t5 = t5 or load_t5(runs[0].model, runs[0].revision, runs[0].dtype,
-                               tokenizer=runs[0].tokenizer)  # fmt: skip
+            check_finished(runs[n], directories[n], t5)
+        if todo and t5 is not None:
             mesh = make_mesh(model_parallel)
             t5 = dataclasses.replace(t5, params=shard_params(t5.params, mesh))
             data = SharedData(t5)
@@ -105,6 +106,7 @@ def train(
             with plain_disk_errors(pathlib.Path(out)), listen() as stop:
                 waiting = members
                 while waiting:
+                    stop.check()  # one that came while the model or the data were read
                     group = _together(waiting)
                     try:
                         Population(group, t5, mesh, quiet, log_every, save_seconds).train(stop)

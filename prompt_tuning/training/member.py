@@ -45,7 +45,7 @@ class Result:
 
     run: Run
     directory: pathlib.Path
-    score: float  # the task's dev metric; the mean, if it has two
+    score: float  # the task's dev metric; the mean of those that the task selects by
     metrics: dict[str, float]
     invalid: float  # percentage of outputs that are no legal answer
     best_step: int
@@ -198,21 +198,19 @@ class Member:
         prompt = Prompt(rows_PD, self.start.position, self.start.template, facts)
         prompt.save(self.directory / f"{which}_prompt.safetensors")
 
-    def write_config(self) -> None:
-        """The run's configuration and manifest: which bytes, versions and weights it used.
-
-        Raises UserError if the run was begun with other data or another model.
-        """
+    def check_unchanged(self) -> None:
+        """Raise UserError if the run was begun with other data or another model."""
         before = read_manifest(self.directory) if self.checkpoints.exists() else {}
-        if before:
-            for part, facts in self.notes.items():
-                known = {**facts, **before["data"][part]}
-                if any(known[key] != facts[key] for key in ("content_hash", "order_hash")):
-                    raise _changed(self.directory, f"the data of split {facts['split']}")
-            base = base_metadata(self.t5)
-            for fact in ("base_fingerprint", "tokenizer_hash"):
-                if before["model"].get(fact) != base[fact]:
-                    raise _changed(self.directory, "the base model")
+        if not before:
+            return
+        for part, facts in self.notes.items():
+            known = {**facts, **before["data"][part]}
+            if any(known[key] != facts[key] for key in ("content_hash", "order_hash")):
+                raise _changed(self.directory, f"the data of split {facts['split']}")
+        _check_base(self.directory, before, self.t5)
+
+    def write_config(self) -> None:
+        """The run's configuration and manifest: which bytes, versions and weights it used."""
         write_json(self.directory / "config.json", self.run.to_dict())
         parameters = count_params(self.t5.config)
         manifest = {
@@ -246,10 +244,15 @@ def read_manifest(directory: pathlib.Path) -> dict[str, Any]:
         return {}
 
 
-def check_finished(run: Run, directory: pathlib.Path) -> None:
-    """Raise UserError if the files of a finished run's data are there but have changed since."""
-    recorded = read_manifest(directory).get("data", {})
-    for facts in recorded.values():
+def check_finished(run: Run, directory: pathlib.Path, t5: FrozenT5 | None = None) -> None:
+    """Raise UserError if a finished run's base (where it is at hand) or data have changed since.
+
+    Data that are gone have not changed.
+    """
+    recorded = read_manifest(directory)
+    if t5 is not None and recorded:
+        _check_base(directory, recorded, t5)
+    for facts in recorded.get("data", {}).values():
         with contextlib.suppress(UserError):  # a result stands though its data are gone
             now = run.get_task().source.describe(facts["split"])
             if any(facts.get(key) != value for key, value in now.items()):
@@ -257,6 +260,13 @@ def check_finished(run: Run, directory: pathlib.Path) -> None:
     else:
         return
     raise _changed(directory, f"the data of split {facts['split']}")
+
+
+def _check_base(directory: pathlib.Path, manifest: dict[str, Any], t5: FrozenT5) -> None:
+    base = base_metadata(t5)
+    for fact in ("base_fingerprint", "tokenizer_hash"):
+        if manifest["model"].get(fact) != base[fact]:
+            raise _changed(directory, "the base model")
 
 
 def _changed(directory: pathlib.Path, what: str) -> UserError:

@@ -97,6 +97,8 @@ class Population:
 
     def train(self, stop: StopRequest) -> None:
         run = self.run
+        for member in self.members:  # before a checkpoint of other data or another model is read
+            member.check_unchanged()
         start = self.restore()
         for member in self.members:
             member.write_config()
@@ -198,6 +200,7 @@ class Population:
         if not self.window:
             return
         rate = self.timed * self.run.batch_size / max(seconds, 1e-9)
+        share = seconds / max(sum(member.active for member in self.members), 1)
         for r, member in enumerate(self.members):
             if not member.active:
                 continue
@@ -206,8 +209,8 @@ class Population:
                 row[name] = float(np.mean([values[name][r] for values in self.window]))
             row["examples_per_second"] = rate
             row["tokens_per_second"] = rate * row["tokens"] / self.run.batch_size
-            member.progress.seconds += seconds
-            row["seconds"] = member.progress.seconds  # of training so far, without evaluations
+            member.progress.seconds += share
+            row["seconds"] = member.progress.seconds  # its share of training, without evaluations
             append_jsonl(member.metrics_path, row)
         losses = [v["loss"][r] for v in self.window for r, m in enumerate(self.members) if m.active]
         if losses:

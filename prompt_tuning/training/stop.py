@@ -28,9 +28,18 @@ class StopRequest:
             raise Interrupted(self.signal)
 
 
+_listening: list[StopRequest] = []  # the request of whoever listens, for those it calls
+
+
 @contextlib.contextmanager
 def listen() -> Iterator[StopRequest]:
-    """Note SIGTERM, SIGUSR1 (SLURM's warning) and SIGINT; a second SIGINT kills at once."""
+    """Note SIGTERM, SIGUSR1 (SLURM's warning) and SIGINT; a second SIGINT kills at once.
+
+    Within another `listen` it gives the same request: a signal reaches whoever looks next.
+    """
+    if _listening and threading.current_thread() is threading.main_thread():
+        yield _listening[0]
+        return
     request = StopRequest()
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -42,8 +51,10 @@ def listen() -> Iterator[StopRequest]:
         yield request
         return
     before = {number: signal.signal(number, handle) for number in SIGNALS}
+    _listening.append(request)
     try:
         yield request
     finally:
+        _listening.clear()
         for number, handler in before.items():
             signal.signal(number, handler)

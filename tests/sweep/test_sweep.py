@@ -233,7 +233,31 @@ def test_a_results_folder_that_takes_no_more_stops_the_sweep(make, tmp_path, mon
     assert states(tmp_path, [make()]) != ["failed"]
 
 
-def test_workers_share_the_machine():
+def test_a_change_since_a_run_was_done_is_reported_and_fails_no_other(make, tmp_path):
+    mine = {}
+    for split, path in make().user_task.files.items():
+        mine[split] = str(tmp_path / pathlib.Path(path).name)
+        shutil.copy(path, mine[split])
+    task = dataclasses.replace(make().user_task, files=mine)
+    runs = [make(user_task=task, seed=seed) for seed in (0, 1)]
+    out, said = tmp_path / "out", []
+    work(populations(runs[:1]), out)
+    before = (out / runs[0].id / "result.json").read_bytes()
+    lines = pathlib.Path(mine["train"]).read_text().splitlines(keepends=True)
+    pathlib.Path(mine["train"]).write_text("".join(lines[:-2]))
+    work(populations(runs), out, say=said.append)
+    assert ["the data of split train has changed" in line for line in said] == [True]
+    assert states(out, runs) == ["done", "done"]
+    assert (out / runs[0].id / "result.json").read_bytes() == before
+    times = [json.loads(line)["runs"] for line in (out / "sweep.jsonl").read_text().splitlines()]
+    assert times == [[runs[0].id], [runs[1].id]]  # each counts the time in which it was trained
+
+
+def test_workers_share_the_machine(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    for platforms, gpus in (("cpu", []), ("cuda,cpu", ["0", "1"]), ("", ["0", "1"])):
+        monkeypatch.setenv("JAX_PLATFORMS", platforms)
+        assert local.visible_gpus() == gpus
     assert local.share_of_machine(0, 1, ["0", "1"]) == {}
     four = [local.share_of_machine(n, 4, ["3", "5"])["variables"] for n in range(4)]
     assert [v["CUDA_VISIBLE_DEVICES"] for v in four] == ["3", "5", "3", "5"]

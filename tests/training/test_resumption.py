@@ -19,7 +19,7 @@ from prompt_tuning.training import checkpoint, records
 from prompt_tuning.training.loop import train
 from prompt_tuning.training.member import load_result
 from prompt_tuning.training.population import Population
-from prompt_tuning.training.stop import Interrupted
+from prompt_tuning.training.stop import Interrupted, listen
 from tests.training import killing
 
 
@@ -50,6 +50,17 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(toy_run, tmp_path, m
     assert not (tmp_path / "stopped" / run.id / "result.json").exists()
     got = outcome(train(run, tmp_path / "stopped", quiet=True, log_every=2).directory)
     assert got == want
+
+
+def test_a_signal_reaches_whoever_listens_around(toy_run, tmp_path):
+    with listen() as outer, listen() as inner:
+        signal.raise_signal(signal.SIGTERM)
+        assert outer.signal == inner.signal == signal.SIGTERM
+        with pytest.raises(Interrupted):  # one that came before training began
+            train(toy_run(steps=7), tmp_path, quiet=True)
+    assert not list(tmp_path.glob("*/metrics.jsonl"))
+    with listen() as later:
+        assert later.signal is None
 
 
 KILLED = """

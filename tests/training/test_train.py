@@ -166,10 +166,17 @@ def test_changed_data_or_another_base_are_refused(toy_run, toy_files, tmp_path):
     params = jax.tree.map(lambda x: x + 1, base.params)
     with pytest.raises(UserError, match="the base model has changed"):
         train(run, tmp_path / "out", t5=dataclasses.replace(base, params=params), quiet=True)
+    wider = dataclasses.replace(load_t5("pocket:xs"), name=run.model)
+    saved = checkpoint.steps(result.directory / "checkpoints")
+    with pytest.raises(UserError, match="the base model has changed"):
+        train(run, tmp_path / "out", t5=wider, quiet=True)
+    assert checkpoint.steps(result.directory / "checkpoints") == saved != []  # none put aside
     with pytest.raises(UserError, match="the model in memory is other"):
         train(run, tmp_path / "out", t5=dataclasses.replace(base, name="other"), quiet=True)
     assert train(run, tmp_path / "out", quiet=True) == result
     assert (result.directory / "result.json").read_bytes() == written
+    with pytest.raises(UserError, match="the base model has changed"):  # finished as it is
+        train(run, tmp_path / "out", t5=wider, quiet=True)
 
 
 def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
