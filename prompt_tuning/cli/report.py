@@ -7,11 +7,12 @@ from typing import Literal
 import tyro
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.sweep.cells import read_table
+from prompt_tuning.sweep.cells import dev, read_results, read_table
 from prompt_tuning.sweep.figures import FIGURES
 from prompt_tuning.sweep.grid import find_experiment, load_experiment
 from prompt_tuning.sweep.report import write_report
 from prompt_tuning.sweep.results import collect
+from prompt_tuning.tasks.base import unknown
 
 
 def report(
@@ -45,6 +46,14 @@ def report(
         own = (*getattr(module, "FIGURES", ()), getattr(module, "FIGURE", None))
         figures += [figure for figure in own if figure is not None and figure not in FIGURES]
     table = read_table(folder)
+    results = dev(read_results(table))
+    known = {r.task for r in results}
+    for task in tasks:
+        if task not in known:
+            raise unknown("task of these results", task, sorted(known))
+    lengths = sorted({r.prompt_length for r in results if r.method == "prompt"})
+    if isinstance(length, int) and length not in lengths:
+        raise UserError(f"no prompt here has length {length}; there are {lengths or 'none'}")
     page = write_report(table, out or folder / "report", figures=figures, runs=folder)
     print((page.parent / "findings.md").read_text(encoding="utf-8"))
     for line in damaged:

@@ -159,7 +159,9 @@ def results(
         table.export(collected.table, export)
     for line in collected.damaged:
         print(f"damaged: {line}")
-    print(f"{len(set(collected.table['run'].to_pylist()))} runs in {export or out / table.FILE}")
+    rows = collected.table.select(["run", "method"]).to_pylist()
+    runs = {row["run"] for row in rows if row["method"] != "ensemble"}
+    print(f"{len(runs)} runs in {export or out / table.FILE}")
     return 1 if collected.damaged else 0
 
 

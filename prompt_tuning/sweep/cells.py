@@ -27,8 +27,10 @@ COLUMNS = (
     *("prompt_init", "position", "seed", "learning_rate", "steps", "best_step", "split", "metric"),
     *("value", "main", "seconds", "config"),
 )
-# What a configuration may differ in without being another setting of the same cell.
-NOT_RECIPE = ("task", "seed", "data", "user_task", "tokenizer", "model", "revision", "remat")
+# What a configuration may differ in without being another setting of the same cell, and what of
+# its parts: where data lie.
+NOT_RECIPE = ("task", "seed", "model", "remat", "runs")
+PLACES = {"data": "dir", "user_task": "files"}
 
 
 def read_table(folder: pathlib.Path) -> pa.Table:
@@ -76,6 +78,12 @@ class Result:
     members: tuple[str, ...] = ()  # the runs of an ensemble
 
     @property
+    def size(self) -> str:
+        """The model's size, and what else sets it apart within its family."""
+        steps = "" if self.adaptation is None else f" ({self.adaptation:,} steps)"
+        return self.model + steps + " + sentinel" * self.sentinel
+
+    @property
     def objective(self) -> str:
         name = "span corruption" if self.adaptation == 0 else "LM adaptation"
         return name + " + sentinel" * self.sentinel
@@ -120,8 +128,16 @@ def _result(row: dict[str, Any]) -> Result:
 def _config(text: str) -> tuple[dict[str, Any], str]:
     """A run's configuration and its recipe."""
     config = json.loads(text or "{}")
+    return config, json.dumps(recipe_of(config), sort_keys=True)
+
+
+def recipe_of(config: dict[str, Any]) -> dict[str, Any]:
+    """What makes a configuration another setting of the same cell."""
     rest = {key: value for key, value in config.items() if key not in NOT_RECIPE}
-    return config, json.dumps(rest, sort_keys=True)
+    for part, place in PLACES.items():
+        if isinstance(rest.get(part), dict):
+            rest[part] = {key: value for key, value in rest[part].items() if key != place}
+    return rest
 
 
 T5, POCKET, OTHER = "T5 1.1", "pocket T5", "other models"
@@ -136,7 +152,9 @@ def split_model(name: str) -> tuple[str, str, int | None]:
     if name.startswith("pocket:"):
         size, _, steps = name.removeprefix("pocket:").partition("@")
         return POCKET, size, int(steps) if steps.isdigit() else None
-    last_part = name.rstrip("/").split("/")[-1]
+    *parents, last_part = name.rstrip("/").split("/")
+    if parents and re.fullmatch(r"model|step-\d+", last_part):  # as `pretrain` names them all
+        return OTHER, f"{parents[-1]}/{last_part}", None
     last = last_part.lower().replace("_", "-").replace(".", "-")
     size = re.search(r"(?:^|-)(small|base|large|xl|xxl)(?:-|$)", last)
     if size and re.match(r"t5-(v?1-1-)?", last):

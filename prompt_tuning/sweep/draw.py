@@ -169,7 +169,7 @@ def _nudge(number: int, count: int) -> float:
 
 
 def _scale_x(axes: Any, plot: Plot, points: list[tuple[float, str]]) -> None:
-    """A log axis with a tick at every size or length, or a linear one of adaptation steps."""
+    """A log axis with a tick at every size or length."""
     axes.set_xscale("log")
     axes.margins(x=0.07)
     axes.minorticks_off()

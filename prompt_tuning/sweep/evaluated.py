@@ -33,7 +33,7 @@ def ensemble_sheets(results: Sequence[Result]) -> list[Sheet]:
         if not members or len(members) < len(r.members):
             continue
         best = max(members, key=lambda name: main[name, r.task])
-        key = (r.family, r.model, r.prompt_length, r.prompt_init)
+        key = (r.family, r.size, r.prompt_length, r.prompt_init)
         scores = [of_run[name, r.task].get(r.metric, main[name, r.task]) for name in members]
         ours = (statistics.fmean(scores), scores[members.index(best)], r.value)
         if r.metric == "score":
@@ -86,15 +86,15 @@ def reading_sheets(results: Iterable[Result], runs: pathlib.Path | None) -> list
         reading = read_reading(runs / r.run / NEIGHBOURS)
         if reading is None:
             continue
-        what = (r.family, r.model, r.task, r.prompt_length, r.prompt_init)
+        what = (r.family, r.size, r.task, r.prompt_length, r.prompt_init)
         for metric in METRICS:
-            groups.setdefault((*what, metric), []).append(reading[metric])
+            groups.setdefault((*what, metric, r.recipe), []).append(reading[metric])
         pieces += [(*what, r.seed, *row) for row in _common(reading["cosine"]["pieces"])]
     rows = []
     for key, found in groups.items():
         labelled = key[4] == "class_labels"
         columns = zip(*(_measures(reading, labelled) for reading in found), strict=True)
-        rows.append((*key, *map(_mean, columns), len(found)))
+        rows.append((*key[:-1], *map(_mean, columns), len(found)))
     header = ("family", "size", "task", "prompt length", "initialisation")
     measures = (
         *("measure", "likeness of neighbours (cosine × 100)", "of those of random vectors"),

@@ -50,7 +50,7 @@ class Figure:
     name: str  # of its files
     title: str
     series: Factor  # a line for each value
-    x: Literal["parameters", "prompt_length", "adaptation"] = "parameters"
+    x: Literal["parameters", "prompt_length"] = "parameters"
     paper: Series | None = None  # the paper's values, a line each
     # Prompt length where it is not varied. "fixed": the longest up to the paper's 100 that every
     # size has; "best": of each size the one with the highest mean.

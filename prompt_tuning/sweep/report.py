@@ -18,7 +18,7 @@ from prompt_tuning.sweep import counts, draw, tables
 from prompt_tuning.sweep.cells import Result, dev, read_results
 from prompt_tuning.sweep.convergence import convergence_sheets
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
-from prompt_tuning.sweep.figures import FIGURES, METHODS, Figure
+from prompt_tuning.sweep.figures import FACTORING, FIGURES, METHODS, Figure
 from prompt_tuning.sweep.findings import findings
 from prompt_tuning.sweep.lines import Plot, plots
 from prompt_tuning.sweep.search import search_sheets
@@ -66,7 +66,8 @@ def write_report(
     sheets += tables.transfer_sheets(results)
     sheets += ensemble_sheets(results) + convergence_sheets(results, runs)
     sheets += search_sheets(results) + reading_sheets(results, runs)
-    factoring = tables.factoring_sheet(results)
+    drawn_as = next((f for f in figures if f.name == FACTORING.name), FACTORING)
+    factoring = tables.factoring_sheet(results, drawn_as)
     sheets += [factoring] if factoring else []
     sheets += [tables.counts_sheet(), tables.trainable_sheet(), tables.runs_sheet(results)]
     found = findings(table, figures)
@@ -116,8 +117,9 @@ def manifest(
     table: pa.Table, results: Sequence[Result], runs: pathlib.Path | None
 ) -> list[tuple[str, str]]:
     """What was run, with what: name and value."""
-    rows = table.select(["run", "model", "seconds"]).to_pylist()
-    seconds = {row["run"]: row["seconds"] or 0.0 for row in rows}
+    rows = table.select(["run", "model", "method", "seconds"]).to_pylist()
+    trained = [row for row in rows if row["method"] != "ensemble"]  # the others' prompts
+    seconds = {row["run"]: row["seconds"] or 0.0 for row in trained}
     compared = dev(results)
     facts = [
         ("runs", f"{len(seconds):,}"),

@@ -15,7 +15,7 @@ import pyarrow.parquet
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.prompts.files import write_file
-from prompt_tuning.sweep.cells import NOT_RECIPE
+from prompt_tuning.sweep.cells import recipe_of
 from prompt_tuning.sweep.cost import parameters
 from prompt_tuning.sweep.evaluations import ENSEMBLES, NEIGHBOURS, read_file, read_reading
 from prompt_tuning.sweep.grid import method_of
@@ -263,7 +263,8 @@ def as_text(table: pa.Table) -> str:
     for row in rows:
         config = json.loads(row["config"] or "{}")
         elsewhere = config.get("task", row["task"]) != row["task"]
-        row["recipe"] = _flat(config) | {"trained on": config["task"] if elsewhere else ""}
+        trained_on = config["task"] if elsewhere else ""
+        row["recipe"] = _flat(recipe_of(config)) | {"trained on": trained_on}
         alike[tuple(row[name] for name in (*settings, "task"))].append(row["recipe"])
     names = {name for row in rows for name in row["recipe"]}
     finer = sorted(
@@ -284,13 +285,12 @@ def as_text(table: pa.Table) -> str:
 
 
 def _flat(config: Any, name: str = "") -> dict[str, str]:
-    """The recipe in a configuration: what it says of more than data and seed, by dotted name."""
+    """The values of a recipe by dotted name."""
     if not isinstance(config, dict):
         return {name: str(config) if len(str(config)) <= 40 else f"{config!s:.39}…"}
     found: dict[str, str] = {}
     for key, value in config.items():
-        if name or key not in (*NOT_RECIPE, "runs"):
-            found |= _flat(value, f"{name}.{key}".lstrip("."))
+        found |= _flat(value, f"{name}.{key}".lstrip("."))
     return found
 
 

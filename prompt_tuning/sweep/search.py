@@ -21,10 +21,9 @@ def search_sheets(results: Iterable[Result]) -> list[Sheet]:
     groups: dict[tuple[Entry, ...], dict[tuple[Any, ...], list[Result]]] = {}
     for r in sorted(dev(results), key=lambda r: (r.parameters, r.method, r.task, r.prompt_length)):
         if r.method != "design":
-            size = r.model if r.adaptation is None else f"{r.model} ({r.adaptation:,} steps)"
-            size += " + sentinel" * r.sentinel
             method = METHODS.get(r.method, r.method)
-            what = (method, r.family, size, r.task, r.prompt_length or None, r.prompt_init or None)
+            prompt = r.prompt_length or None, r.prompt_init or None
+            what = (method, r.family, r.size, r.task, *prompt)
             groups.setdefault(what, {}).setdefault(_setting(r), []).append(r)
     summary: list[tuple[Entry, ...]] = []
     trials: list[tuple[Entry, ...]] = []

@@ -4,12 +4,12 @@ import csv
 import dataclasses
 import io
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from prompt_tuning.sweep import paper_values
 from prompt_tuning.sweep.cells import T5, Cell, Result, best_recipe, by_size, cell, dev
 from prompt_tuning.sweep.counts import counts, model_tuning, prompt_tuning
-from prompt_tuning.sweep.figures import COUNTS, DOMAIN_SHIFT, FACTORING, METHODS, TRANSFER
+from prompt_tuning.sweep.figures import COUNTS, DOMAIN_SHIFT, FACTORING, METHODS, TRANSFER, Figure
 from prompt_tuning.sweep.lines import Plot, plots
 from prompt_tuning.t5.config import SIZES
 
@@ -187,28 +187,28 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
         model, family, source, task, metric, split = key
         here = [r for r in rows
                 if (r.model, r.family, r.trained_on, r.task, r.metric, r.split) == key]  # fmt: skip
-        ours = [cell([r for r in here if r.method == m], [task]) for m in ("model", "prompt")]
-        both = all(c.n for c in ours)
-        delta = ours[1].mean - ours[0].mean if both else None
         names = source.rpartition("/")[2], task.rpartition("/")[2].partition("_from_")[0]
         paired = set(names) <= {"qqp", "mrpc"}
-        theirs = None
-        if family == T5 and model == "xxl":
-            theirs = (
-                paper_values.TRANSFER.get(names, {}).get(metric)
-                if paired
-                else paper_values.DOMAIN_SHIFT.get(names[1])
-                if metric == "f1"
-                else None
-            )
-        paper: list[Entry] = [None] * 5
-        if theirs is not None:
-            means = [value.mean for value in theirs]
-            gaps = [c.mean - mean if c.n else None for c, mean in zip(ours, means, strict=True)]
-            paper = [*means, means[1] - means[0], *gaps]
-        row = (source, task, split, model, metric,
-               *entries(ours[0]), *entries(ours[1]), delta, *paper)  # fmt: skip
-        (pairs if paired else shift).append(row)
+        for size, tuned, prompts in _by_start(here):
+            ours = [cell(tuned, [task]), cell(prompts, [task])]
+            delta = ours[1].mean - ours[0].mean if all(c.n for c in ours) else None
+            theirs = None
+            if family == T5 and model == "xxl" and (size == model or not prompts):
+                theirs = (
+                    paper_values.TRANSFER.get(names, {}).get(metric)
+                    if paired
+                    else paper_values.DOMAIN_SHIFT.get(names[1])
+                    if metric == "f1"
+                    else None
+                )
+            paper: list[Entry] = [None] * 5
+            if theirs is not None:
+                means = [value.mean for value in theirs]
+                gaps = [c.mean - mean if c.n else None for c, mean in zip(ours, means, strict=True)]
+                paper = [*means, means[1] - means[0], *gaps]
+            row = (source, task, split, size, metric,
+                   *entries(ours[0]), *entries(ours[1]), delta, *paper)  # fmt: skip
+            (pairs if paired else shift).append(row)
     header = (
         *("trained on", "evaluated on", "split", "size", "metric"),
         *("model tuning (%)", "model: sd", "model: seeds"),
@@ -223,11 +223,26 @@ def transfer_sheets(results: Iterable[Result]) -> list[Sheet]:
     return [sheet for sheet in found if sheet.rows]
 
 
+def _by_start(results: list[Result]) -> Iterator[tuple[str, list[Result], list[Result]]]:
+    """Model tuning and prompts on one size, for each LM adaptation (and sentinel) of the prompts.
+
+    Model tuning is that from the same weights, or else, as in the paper, from others.
+    """
+    prompts, tuned = ([r for r in results if r.method == m] for m in ("prompt", "model"))
+    left = {r.size for r in tuned}
+    for size in sorted({r.size for r in prompts}):
+        like = [r for r in tuned if r.size == size] or tuned
+        left -= {r.size for r in like}
+        yield size, like, [r for r in prompts if r.size == size]
+    for size in sorted(left):
+        yield size, [r for r in tuned if r.size == size], []
+
+
 def _chosen_at_home(results: list[Result]) -> list[Result]:
     """Of each model, method and task of training the setting that is best on that task."""
 
     def group(r: Result) -> tuple[str, ...]:
-        return r.family, r.model, r.method, r.trained_on
+        return r.family, r.size, r.method, r.trained_on
 
     at_home: dict[tuple[str, ...], list[Result]] = {}
     for r in dev(results):
@@ -237,11 +252,11 @@ def _chosen_at_home(results: list[Result]) -> list[Result]:
     return [r for r in results if best.get(group(r), r.recipe) == r.recipe]
 
 
-def factoring_sheet(results: Sequence[Result]) -> Sheet | None:
+def factoring_sheet(results: Sequence[Result], figure: Figure = FACTORING) -> Sheet | None:
     """Each size and prompt length with and without factored second moments (not in the paper)."""
     rows: list[tuple[Entry, ...]] = []
     for model in by_size(results):
-        for plot in plots(FACTORING, [r for r in results if r.model == model]):
+        for plot in plots(figure, [r for r in results if r.model == model]):
             cells = {(line.label, p.x): p.cell for line in plot.lines for p in line.points}
             for length in sorted({x for _, x in cells}):
                 ours = [cells.get((label, length), Cell()) for label in FACTORING.labels.values()]

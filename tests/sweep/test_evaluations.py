@@ -12,10 +12,12 @@ import pyarrow.parquet
 import pytest
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.sweep import watch
+from prompt_tuning.prompts.prompt import load_prompt
+from prompt_tuning.sweep import trackers, watch
 from prompt_tuning.sweep.cells import read_results
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
 from prompt_tuning.sweep.evaluations import Elsewhere, Ensemble, Reading, done
+from prompt_tuning.sweep.report import manifest
 from prompt_tuning.sweep.results import collect, export
 from prompt_tuning.sweep.run import sweep_runs
 from prompt_tuning.sweep.trackers import track
@@ -70,11 +72,15 @@ def test_evaluations_are_done_once_their_runs_are_and_only_once(grid, make, copy
     assert json.loads(moved["config"])["task"] == "toy"  # what it was trained on
 
     reading = json.loads(wanted[1].file(copy).read_text())
-    assert set(reading) == {"cosine", "dot", "euclidean"}
+    assert set(reading) == {"cosine", "dot", "euclidean", "of"}
     assert len(reading["cosine"]["pieces"]) == 2
     assert -1 <= reading["cosine"]["tightness_of_random"] <= 1
 
-    results = read_results(collect(copy).table)
+    table = collect(copy).table
+    facts = dict(manifest(table, read_results(table), copy))
+    assert facts["runs"] == str(len({r["run"] for r in rows(copy) if r["method"] != "ensemble"}))
+
+    results = read_results(table)
     [row] = [row for row in ensemble_sheets(results)[0].rows if row[1] != "score"]
     assert row[6] == 4
     assert row[9:11] == pytest.approx((values["best"], values["score"]))
@@ -87,6 +93,14 @@ def test_evaluations_are_done_once_their_runs_are_and_only_once(grid, make, copy
     work([], copy, wanted)
     assert json.loads(wanted[0].file(copy).read_text()) == values
     assert json.loads(wanted[1].file(copy).read_text()) == reading
+
+    prompt = copy / grid[0].id / "best_prompt.safetensors"  # as if its run had been done again
+    best = load_prompt(prompt)
+    dataclasses.replace(best, array=best.array + 1).save(prompt)
+    assert [done(e, copy) for e in wanted[:3]] == [False, False, True]
+    work([], copy, wanted)
+    assert [done(e, copy) for e in wanted[:3]] == [True, True, True]
+    assert json.loads(wanted[1].file(copy).read_text()) != reading
 
 
 def test_the_table_is_exported(copy, tmp_path):
@@ -109,6 +123,23 @@ def test_tensorboard_gets_every_line_once(grid, copy):
     assert track(copy, grid, "tensorboard") == lines
     assert track(copy, grid, "tensorboard") == 0
     assert {path.name for path in (copy / "tensorboard").iterdir()} == {run.id for run in grid}
+
+
+def test_a_tracker_that_fails_half_way_repeats_nothing(grid, copy, monkeypatch):
+    sent = []
+
+    def send(_, __, run, rows):
+        if len(sent) == 2:
+            raise ConnectionError("no network")
+        sent.append(run.id)
+
+    monkeypatch.setattr(trackers, "package_of", lambda _: None)
+    monkeypatch.setattr(trackers, "_wandb", send)
+    with pytest.raises(ConnectionError):
+        track(copy, grid, "wandb")
+    with pytest.raises(ConnectionError):
+        track(copy, grid, "wandb")
+    assert sent == [run.id for run in grid[:2]]
 
 
 def test_a_tracker_that_fails_stops_nothing(grid, copy, monkeypatch, capsys):

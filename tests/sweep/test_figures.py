@@ -81,6 +81,8 @@ def test_every_series_of_the_paper_has_all_sizes():
         ("t5-base", ("other models", "t5-base", None)),
         ("google/flan-t5-xl", ("other models", "google/flan-t5-xl", None)),
         ("/data/models/tiny/", ("other models", "tiny", None)),
+        ("pretraining/mine-1/model", ("other models", "mine-1/model", None)),
+        ("pretraining/mine-2/step-50/", ("other models", "mine-2/step-50", None)),
         ("google/mt5-base", ("other models", "google/mt5-base", None)),
     ],
 )
@@ -136,6 +138,18 @@ def test_the_best_setting_counts_but_not_a_luckier_one_with_fewer_seeds():
     found = cell(results_of(*rows), ["a/x"])
     assert found.scores == (75.0, 75.0)
     assert found.tried == 3
+
+
+def test_templates_and_revisions_are_settings_and_where_data_lie_is_none():
+    def tried(*configs):
+        rows = [result_row("pocket:xs", "a/x", 50.0 + n, **c) for n, c in enumerate(configs)]
+        return cell(results_of(*rows), ["a/x"]).tried
+
+    assert tried({"user_task": {"template": "{x}"}}, {"user_task": {"template": "say {x}"}}) == 2
+    assert tried({"revision": "a"}, {"revision": "b"}) == 2
+    assert tried({"data": {"source": "hf"}}, {"data": {"source": "tfds"}}) == 2
+    assert tried({"data": {"dir": "a"}}, {"data": {"dir": "b"}}) == 1
+    assert tried({"user_task": {"files": {"train": "a"}}}, {"user_task": {"files": {}}}) == 1
 
 
 def test_only_main_scores_on_the_dev_split_of_the_trained_task_are_compared():

@@ -177,6 +177,16 @@ def test_refusals_are_one_line(tmp_path, capsys, make, message):
     assert not (tmp_path / "results" / "report" / "report.html").exists()
 
 
+def test_tasks_and_lengths_that_are_not_there_are_named(tmp_path, capsys):
+    table(tmp_path / "results", result_row("pocket:xs", "a/rte", 1.0))
+    command = ["report", str(tmp_path / "results")]
+    assert main([*command, "--tasks", "a/rtee"]) == 2
+    assert "'a/rtee'; did you mean a/rte?" in capsys.readouterr().err
+    assert main([*command, "--length", "77"]) == 2
+    assert "no prompt here has length 77; there are [20]" in capsys.readouterr().err
+    assert not (tmp_path / "results" / "report").exists()
+
+
 def write(folder, data):
     folder.mkdir()
     (folder / "results.parquet").write_bytes(data)

@@ -1,6 +1,7 @@
 """Tables of a report: votes, readings of prompts, the search, factoring, trained parameters."""
 
 import csv
+import dataclasses
 import io
 import json
 
@@ -11,6 +12,7 @@ from prompt_tuning.sweep import paper_values, tables
 from prompt_tuning.sweep.cells import read_results
 from prompt_tuning.sweep.convergence import convergence_sheets
 from prompt_tuning.sweep.evaluated import ensemble_sheets, reading_sheets
+from prompt_tuning.sweep.figures import FACTORING
 from prompt_tuning.sweep.findings import findings
 from prompt_tuning.sweep.results import as_text
 from prompt_tuning.sweep.search import search_sheets
@@ -93,6 +95,26 @@ def test_settings_of_tables_1_and_2_are_chosen_where_they_were_trained():
     assert scores == {"accuracy": "50.0", "f1": "70.0"}
 
 
+def test_tables_1_and_2_keep_steps_of_adaptation_apart():
+    def rows(model, home, away, method="prompt"):
+        about = {"trained_on": "glue/qqp", "method": method}
+        return [
+            result_row(model, "glue/qqp", home, **about),
+            result_row(model, "glue/mrpc", away, **about, main=False),
+        ]
+
+    tuned = rows("google/t5-v1_1-xxl", 80, 60, "model")
+    prompts = [*rows(XXL, 90, 70), *rows("google/t5-v1_1-xxl", 10, 1)]
+    [sheet] = transfer_sheets(results_of([*tuned, *prompts]))
+    found = {r["size"]: r for r in dicts(sheet) if r["evaluated on"] == "glue/mrpc"}
+    scores = {size: (r["model tuning (%)"], r["prompt tuning (%)"]) for size, r in found.items()}
+    assert scores == {"xxl": ("60.0", "70.0"), "xxl (0 steps)": ("60.0", "1.0")}
+    assert found["xxl"]["paper: prompt"]
+    assert not found["xxl (0 steps)"]["paper: prompt"]
+    [sheet] = transfer_sheets(results_of(tuned))  # no prompts: the row is there all the same
+    assert dicts(sheet)[0]["model tuning (%)"]
+
+
 def test_section_7_tells_clusters_and_labels(tmp_path):
     rows = [result_row("pocket:xs", "a/x", 50.0, seed=seed, length=4) for seed in (0, 1)]
     rows.append(result_row("pocket:xs", "a/x", 50.0, seed=2, length=4, init="uniform"))
@@ -114,6 +136,11 @@ def test_section_7_tells_clusters_and_labels(tmp_path):
     uniform = by_init["uniform", "cosine"]
     assert uniform["label pieces among neighbours (%)"] == "100.0"
     assert uniform["labels near the row they started (%)"] == ""  # none started there
+    longer = result_row("pocket:xs", "a/x", 50.0, seed=0, length=4, batch_size=64)
+    (tmp_path / longer["run"]).mkdir(parents=True)
+    (tmp_path / longer["run"] / "neighbours.json").write_text(text)
+    apart = dicts(reading_sheets(results_of([*rows, longer]), tmp_path)[0])
+    assert sorted(r["prompts"] for r in apart if r["measure"] == "cosine") == ["1", "1", "2"]
     first = dicts(pieces)[0]
     assert (first["nearest piece"], first["rows"]) == ("yes", "2")
     assert first["neighbours of the first of these rows"] == "yes, sure"
@@ -182,6 +209,19 @@ def test_factoring_compares_like_with_like():
     said = findings(pa.Table.from_pylist(rows))
     assert "at s, points by length: 100 +0.0 ± 1.0, 150 +1.0 ± 1.0" in said
     assert tables.factoring_sheet(results_of([rows[0], rows[4]])) is None
+
+
+def test_the_factoring_table_averages_the_tasks_that_were_asked_for():
+    rows = [
+        result_row("pocket:b", task, value, length=150, optimizer={"factored": factored})
+        for task, value in (("a/x", 50.0), ("a/y", 70.0))
+        for factored in (True, False)
+    ]
+    figure = dataclasses.replace(FACTORING, tasks=("a/x",))
+    rows += [{**row, "prompt_length": 20, "run": f"{row['run']} 20"} for row in rows]
+    [both] = {r["tasks"] for r in dicts(tables.factoring_sheet(results_of(rows)))}
+    [one] = {r["tasks"] for r in dicts(tables.factoring_sheet(results_of(rows), figure))}
+    assert (both, one) == ("a/x, a/y", "a/x")
 
 
 def test_the_table_in_words_averages_seeds_of_one_setting_only():
