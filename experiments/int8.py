@@ -19,7 +19,8 @@ import prompt_tuning as pt
 from experiments import pocket, real
 from prompt_tuning.sweep.results import collect
 
-DTYPES = (None, "int8")
+# The frozen weights in each setting; the pocket models as they are stored.
+DTYPES = {"pocket": (None, "int8"), "paper": ("bfloat16", "int8")}
 
 
 def runs(setting: str = "paper") -> list[pt.Run]:
@@ -28,14 +29,14 @@ def runs(setting: str = "paper") -> list[pt.Run]:
             pocket.prompt(task, size, seed, dtype=dtype)
             for size in pocket.SIZES
             for task in pocket.ABLATED
-            for dtype in DTYPES
+            for dtype in DTYPES["pocket"]
             for seed in real.SEEDS
         ]
     return [
         real.prompt(task, size, seed, dtype=dtype)
         for size in real.SIZES
         for task in real.SUITE
-        for dtype in DTYPES
+        for dtype in DTYPES["paper"]
         for seed in real.SEEDS
     ]
 

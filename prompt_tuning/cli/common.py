@@ -60,6 +60,7 @@ def load_base(
         if len(bases) != 1 or bases == {(None, None)}:
             known = ", ".join(sorted(base for base, _ in bases if base)) or "none"
             raise UserError(f"name the model with --model (bases of the prompts: {known})")
-        model, revision = bases.pop()
+        model, trained_on = bases.pop()
         assert model is not None
+        revision = revision or trained_on
     return load_t5(model, revision, dtype, tokenizer=tokenizer)

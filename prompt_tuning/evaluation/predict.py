@@ -62,11 +62,14 @@ def predict(
     bare = target_start(t5, sentinel)
     known: dict[tuple[str, ...], list[list[int]]] = {(): []}
     jobs = []
-    for request, row in zip(checked, rows, strict=True):
+    for n, (request, row) in enumerate(zip(checked, rows, strict=True), 1):
         texts, start = request["labels"], starts.get(request["prompt"], bare)
         if texts not in known:
             known[texts] = t5.tokenizer.encode_batch(texts)
-            check_distinct(texts, known[texts])
+            try:
+                check_distinct(texts, known[texts])
+            except UserError as error:
+                raise UserError(f"request {n}: {error}") from error
         jobs.append(
             Job(
                 rows=[row.with_prompt(virtual[request["prompt"]])],

@@ -85,7 +85,8 @@ class Prompt:
         """Write the prompt to `path`: a file ("bundle", "npy") or a folder ("t5x", "peft").
 
         An interrupted save leaves the old file. Only a bundle keeps position and metadata.
-        Raises UserError (unwritable path, a position the format cannot express).
+        Raises UserError: an unwritable path, for peft a position that it cannot express (npy and
+        t5x log a warning).
         """
         fields = {**self.metadata, "position": self.position}
         if self.template is not None:

@@ -21,7 +21,7 @@ class T5Config:
     num_buckets: int = 32  # relative positions
     max_distance: int = 128  # relative positions
     gated: bool = True  # act(wi_0 x) * (wi_1 x), T5 1.1; otherwise act(wi x), T5 1.0
-    activation: str = "gelu_tanh"  # a key of model.ACTIVATIONS
+    activation: str = "gelu_tanh"  # a key of layers.ACTIVATIONS
     tied_head: bool = False  # the output matrix is the embedding table (T5 1.0)
     scale_logits: bool = False  # decoder output * d_model**-0.5 before the head (T5 1.0)
     layer_norm_epsilon: float = 1e-6

@@ -16,7 +16,7 @@ from typing import Any
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import T5Config
 
-# transformers' ACT2FN names that equal one of model.ACTIVATIONS; the first is the one written.
+# transformers' ACT2FN names that equal one of layers.ACTIVATIONS; the first is the one written.
 ACTIVATION_NAMES: dict[str, tuple[str, ...]] = {
     "relu": ("relu",),
     "gelu_tanh": ("gelu_new", "gelu_pytorch_tanh", "gelu_fast"),

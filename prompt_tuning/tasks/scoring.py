@@ -125,7 +125,7 @@ def superglue_average(scores: Mapping[str, float]) -> float:
 
     The two metrics of CB, MultiRC and ReCoRD are averaged before, as `Scores.primary` is.
     """
-    return _mean_of("SuperGLUE", scores, SUPERGLUE)
+    return _mean_of("SuperGLUE", "super_glue/", scores, SUPERGLUE)
 
 
 def glue_average(scores: Mapping[str, float]) -> float:
@@ -133,11 +133,13 @@ def glue_average(scores: Mapping[str, float]) -> float:
 
     MNLI is one task: pass the mean of its matched and mismatched score as "mnli".
     """
-    return _mean_of("GLUE", scores, GLUE)
+    return _mean_of("GLUE", "glue/", scores, GLUE)
 
 
-def _mean_of(benchmark: str, scores: Mapping[str, float], names: tuple[str, ...]) -> float:
-    short = {name.rpartition("/")[2]: score for name, score in scores.items()}
+def _mean_of(
+    benchmark: str, prefix: str, scores: Mapping[str, float], names: tuple[str, ...]
+) -> float:
+    short = {name.removeprefix(prefix): score for name, score in scores.items()}
     missing = [name for name in names if name not in short]
     if missing:
         raise UserError(f"the {benchmark} average lacks the score of {', '.join(missing)}")

@@ -70,7 +70,7 @@ def test_an_earlier_answer_may_be_asked_again(t5, prompts):
 
 
 def test_labels_that_are_the_same_tokens_are_refused(t5, prompts):
-    with pytest.raises(UserError, match="'é' and 'è' are the same to the tokenizer"):
+    with pytest.raises(UserError, match=r"request 1: .*'é' and 'è' are the same to the tokenizer"):
         predict(t5, {}, [{"input": "good", "labels": ["é", "è"]}])
 
 

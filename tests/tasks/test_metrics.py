@@ -237,6 +237,7 @@ def test_averages():
     assert round(superglue_average(ensemble), 1) == 91.3
     full = {f"super_glue/{name}": score for name, score in ensemble.items()}
     assert superglue_average(full) == superglue_average(ensemble)
+    assert superglue_average(full | {"glue/rte": 0.0}) == superglue_average(ensemble)
     with pytest.raises(UserError, match="lacks the score of wsc"):
         superglue_average({k: v for k, v in ensemble.items() if k != "wsc"})
     names = ("cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte")
