@@ -60,8 +60,9 @@ def convert_prompt(
     if model is not None:
         t5 = load_t5(model)
         check_base(prompt, t5, force)
-        known = {**prompt.metadata, **base_metadata(t5)}
-        prompt = dataclasses.replace(prompt, metadata=known)
+        old = ("base_model", "base_revision", "base_fingerprint", "tokenizer_hash")
+        kept = {name: value for name, value in prompt.metadata.items() if name not in old}
+        prompt = dataclasses.replace(prompt, metadata={**kept, **base_metadata(t5)})
     prompt.save(target, format)
     print(f"{target}: {prompt.length} rows of {prompt.array.shape[1]}")
 

@@ -61,7 +61,9 @@ def record(row: Row, training: bool) -> list[Example]:
     """Training: one example per gold answer. Evaluation: one per query, knowing all answers."""
     passage = re.sub("([.?!\"'])\n@highlight\n", r"\1 ", row["passage"])
     passage = passage.replace("\n@highlight\n", ". ")
-    text = f"query: {row['query']} entities: {', '.join(row['entities'])} passage: {passage}"
+    # In tensorflow-datasets' order; Hugging Face's script keeps that of a set.
+    entities = ", ".join(sorted(row["entities"]))
+    text = f"query: {row['query']} entities: {entities} passage: {passage}"
     query = f"{row['idx']['passage']}/{row['idx']['query']}"
     answers = tuple(row["answers"])
     if not training:
@@ -146,6 +148,8 @@ def mrqa(row: Row, training: bool) -> list[Example]:
     """
     plain = {name: " ".join(row[name].split()) for name in ("question", "context")}
     answers = [" ".join(answer.split()) for answer in row["answers"]]
+    if row["target"] is not None and not answers:
+        answers = [" ".join(row["target"].split())]
     [example] = squad({"id": row["id"], "answers": answers} | plain, training)
     if row["target"] is None:
         return [example]

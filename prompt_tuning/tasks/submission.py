@@ -126,6 +126,7 @@ def zip_submission(folder: str | Path, archive: str | Path) -> list[str]:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as file:
         for name in present:
             # A fixed date: the same predictions give the same bytes.
-            file.writestr(zipfile.ZipInfo(name), (folder / name).read_bytes())
+            content = (folder / name).read_bytes()
+            file.writestr(zipfile.ZipInfo(name), content, compress_type=zipfile.ZIP_DEFLATED)
     write_file(archive, packed.getvalue())
     return [name for name in names if name not in present]

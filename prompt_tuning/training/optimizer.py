@@ -51,6 +51,9 @@ class OptimizerConfig:
                 raise UserError(f"{name} must be 0 or more and finite, not {value}")
         if not 0 <= self.beta2 < 1:
             raise UserError(f"beta2 must be in [0, 1), not {self.beta2}")
+        for name in ("warmup_steps", "decay_every", "total_steps", "start_step"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}")
 
 
 # The released code resumes the optimiser's count from the LM-adapted checkpoint (1.1M steps) while

@@ -232,7 +232,8 @@ class Pretrainer:
             step, metrics = self.pending.pop(0)
             values = {name: float(np.asarray(value)[0]) for name, value in metrics.items()}
             self.window.append(values)
-            if not math.isfinite(values["loss"]):
+            # The loss is that before the update: a bad last update would not show in it.
+            if not all(math.isfinite(values[name]) for name in ("loss", "update_rms")):
                 raise UserError(
                     f"{self.config.id}: the loss is not finite at step {step}. Lower the learning "
                     "rate, lengthen the warm-up or use float32"

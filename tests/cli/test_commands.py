@@ -160,6 +160,12 @@ def test_a_bare_prompt_learns_its_base(run, refused, trained, tiny_t5, tmp_path)
     run("prompt", "convert", tmp_path / "bare.npy", tmp_path / "known", "--model", tiny_t5)
     known = load_prompt(tmp_path / "known").metadata
     assert known["base_fingerprint"] == prompt.metadata["base_fingerprint"]
+    hub = {"base_model": "google/t5-small", "base_revision": "abc"}
+    Prompt(prompt.array, metadata=hub).save(tmp_path / "hub")
+    run("prompt", "convert", tmp_path / "hub", tmp_path / "known", "--model", tiny_t5)
+    known = load_prompt(tmp_path / "known").metadata
+    assert "base_revision" not in known
+    assert known["base_model"] == str(tiny_t5)
 
 
 def test_convert_a_model(run, refused, tiny_t5, tmp_path):

@@ -160,6 +160,15 @@ def test_with_and_without_the_task_name(name):
     assert bare.target == target
 
 
+def test_record_names_its_entities_in_one_order():
+    row = NAMED["super_glue/record"][0]
+    texts = [
+        task_with("super_glue/record", row | {"entities": order}).load("test")[0].input
+        for order in (["A", "B"], ["B", "A"])
+    ]
+    assert texts[0] == texts[1]
+
+
 def test_record_training_form():
     row = NAMED["super_glue/record"][0] | {"answers": ["A", "B"]}
     task = task_with("super_glue/record", row)

@@ -1,5 +1,6 @@
 """Official files: layouts, label counts, truncation and every other defect."""
 
+import gzip
 import json
 import shutil
 from collections import Counter
@@ -256,13 +257,23 @@ def test_mrqa(tmp_path):
     }
     lines = [
         {"header": {"dataset": "RACE"}},
-        {"context": "Doe was here.", "qas": [question, question | {"qid": "b"}]},
+        {"context": "Doe was here.", "qas": [question, question | {"qid": "b", "answers": []}]},
     ]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     examples = local(tmp_path, "mrqa/race", {"RACE.jsonl": text}).load("validation")
     assert [e.id for e in examples] == ["a", "b"]
     assert examples[0].input == "question: Who ? context: Doe was here . "
     assert (examples[0].target, examples[0].answers) == ("Doe", ("doe", "J . Doe"))
+    assert (examples[1].target, examples[1].answers) == ("Doe", ("Doe",))
+
+
+def test_a_damaged_archive_is_named(tmp_path):
+    packed = bytearray(gzip.compress(b'{"a": 1}' * 100, mtime=0))
+    packed[12] ^= 255
+    (tmp_path / "rows.jsonl.gz").write_bytes(packed)
+    task = user_task("mine", {"train": tmp_path / "rows.jsonl.gz"}, "{a}", target_field="a")
+    with pytest.raises(UserError, match=r"cannot read .*rows\.jsonl\.gz"):
+        task.load("train")
 
 
 def test_squad_joins_answers_of_a_repeated_question(tmp_path):

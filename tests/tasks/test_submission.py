@@ -127,6 +127,7 @@ def test_generated_test_rows_of_every_task_make_one_zip(unpacked, tmp_path):
     assert zip_submission(tmp_path, archive) == []
     with zipfile.ZipFile(archive) as packed:
         assert sorted(packed.namelist()) == sorted(FILES.values())
+        assert {info.compress_type for info in packed.infolist()} == {zipfile.ZIP_DEFLATED}
         assert packed.read("CB.jsonl") == (tmp_path / "CB.jsonl").read_bytes()
     first = archive.read_bytes()
     (tmp_path / "CB.jsonl").unlink()

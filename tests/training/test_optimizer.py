@@ -273,6 +273,9 @@ def test_beta2_is_that_of_adam():
         got = steps(make_optimizer(config, WHOLE), tree(param), [tree(g) for g in grads])
         want = numpy_adam(param, grads, 0.1, 0.01, b2=beta2)
         np.testing.assert_allclose(got["prompt"]["table"], want, rtol=1e-4, atol=1e-5)
+    for name in ("warmup_steps", "decay_every", "start_step"):
+        with pytest.raises(UserError, match=f"{name} must be 0 or more, not -1"):
+            OptimizerConfig(**{name: -1})
     with pytest.raises(UserError, match="beta2 must be in"):
         OptimizerConfig(beta2=1.0)
 
