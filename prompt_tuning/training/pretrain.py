@@ -232,12 +232,12 @@ class Pretrainer:
             step, metrics = self.pending.pop(0)
             values = {name: float(np.asarray(value)[0]) for name, value in metrics.items()}
             self.window.append(values)
-            # The loss is that before the update: a bad last update would not show in it.
-            if not all(math.isfinite(values[name]) for name in ("loss", "update_rms")):
-                raise UserError(
-                    f"{self.config.id}: the loss is not finite at step {step}. Lower the learning "
-                    "rate, lengthen the warm-up or use float32"
-                )
+            for name, word in (("loss", "loss"), ("update_rms", "update")):
+                if not math.isfinite(values[name]):  # the loss is that before the update
+                    raise UserError(
+                        f"{self.config.id}: the {word} is not finite at step {step}. Lower the "
+                        "learning rate, lengthen the warm-up or use float32"
+                    )
 
     def log_line(self, step: int, seconds: float) -> None:
         """One line of metrics, averaged over the steps since the one before."""

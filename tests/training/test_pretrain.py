@@ -290,11 +290,14 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path, monk
     assert outcome(run(config, tmp_path / "stopped").parent) == want
 
 
-def test_a_loss_that_is_not_finite_names_the_step(tiny, tmp_path):
-    steep = OptimizerConfig(name="adamw", learning_rate=1e30, weight_decay=0.0, warmup_steps=5,
+@pytest.mark.parametrize(
+    ("rate", "what"), [(1e15, "loss is not finite at step [23]"), (1e30, "update is not .* step 1")]
+)
+def test_a_loss_or_update_that_is_not_finite_names_the_step(tiny, tmp_path, rate, what):
+    steep = OptimizerConfig(name="adamw", learning_rate=rate, weight_decay=0.0, warmup_steps=5,
                             decay="cosine", total_steps=200)  # fmt: skip
     config = tiny(optimizer=steep)
-    with pytest.raises(UserError, match=f"{config.id}: the loss is not finite at step [23]\\."):
+    with pytest.raises(UserError, match=f"{config.id}: the {what}\\."):
         run(config, tmp_path)
     assert not (tmp_path / config.id / "result.json").exists()
     assert not list((tmp_path / config.id / "checkpoints").glob("*"))
