@@ -109,8 +109,8 @@ def model(task: str, size: str, seed: int = 0, **changes: Any) -> pt.Run:
         "steps": tuned.model_steps,
         "eval_every": -(-tuned.model_steps // EVALUATIONS),
         "dropout": 0.0,
-        "optimizer": {"learning_rate": rate},
         **changes,
+        "optimizer": {"learning_rate": rate, **changes.get("optimizer", {})},
     }
     return pt.model_tuning(task, **fields)
 
