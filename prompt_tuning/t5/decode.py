@@ -187,4 +187,5 @@ def score_packed_targets(
         logp_BEU = jnp.take_along_axis(logp_BEUV, targets_BEU[..., None], -1)[..., 0]
         return jnp.where(valid_BEU, logp_BEU, 0.0).sum(-1)
 
-    return jax.vmap(one, in_axes=2, out_axes=2)(targets_BENU)
+    # One after the other: together their logits would fill the memory where N is large.
+    return jnp.moveaxis(jax.lax.map(one, jnp.moveaxis(targets_BENU, 2, 0)), 0, 2)

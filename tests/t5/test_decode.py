@@ -146,3 +146,15 @@ def test_scores_equal_the_log_softmax_of_a_full_pass(case):
         length = int((targets[0, n] != 0).sum())
         want = sum(logp[:, u, targets[0, n, u]] for u in range(length))
         np.testing.assert_allclose(got[:, n], want, atol=1e-5)
+
+
+def test_scoring_many_targets_needs_the_memory_of_one(case):
+    params, encoded, segments = case
+
+    def peak(number):
+        targets = jnp.ones((6, number, 8), jnp.int32)
+        call = jax.jit(lambda *args: score_targets(MODEL, *args))
+        compiled = call.lower(params, encoded, segments, targets).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert peak(100) < 2 * peak(2)
