@@ -16,9 +16,11 @@ import dataclasses
 import json
 import pathlib
 import shutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from prompt_tuning.cli import exit_status
 from prompt_tuning.errors import UserError
 from prompt_tuning.t5.config import T5Config
 from prompt_tuning.t5.load import POCKET_MODELS, load_t5, save_t5
@@ -278,4 +280,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(exit_status(main))

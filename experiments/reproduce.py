@@ -9,19 +9,17 @@ It can be interrupted at any time and goes on where it was; finished runs are no
 import argparse
 import os
 import pathlib
-import signal
 import sys
 import time
 from collections.abc import Sequence
 
-from prompt_tuning.errors import UserError
+from prompt_tuning.cli import exit_status
 from prompt_tuning.sweep import results
 from prompt_tuning.sweep.grid import choose, experiment_runs
 from prompt_tuning.sweep.local import visible_gpus
 from prompt_tuning.sweep.report import write_report
 from prompt_tuning.sweep.run import Workers, sweep_runs
 from prompt_tuning.sweep.watch import clock
-from prompt_tuning.training.stop import Interrupted
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -60,17 +58,8 @@ def main() -> int:
     parser.add_argument("--workers", type=int)
     parser.add_argument("changes", nargs="*", help="overrides, such as steps=20")
     args = parser.parse_args()
-    try:
-        return reproduce(args.out, args.full, args.workers, args.changes)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as stopped:
-        print(stopped, file=sys.stderr)
-        return 128 + stopped.signal
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+    return reproduce(args.out, args.full, args.workers, args.changes)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status(main))

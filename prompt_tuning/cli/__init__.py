@@ -118,7 +118,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     handler = _PlainLines(logging.WARNING)
     logging.getLogger().addHandler(handler)
     try:
-        return _run(COMMANDS, args, "prompt-tuning") or 0
+        return exit_status(lambda: _run(COMMANDS, args, "prompt-tuning"))
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def exit_status(call: Callable[[], int | None]) -> int:
+    """What a program exits with after `call`; a line on stderr says why it is not 0."""
+    try:
+        return call() or 0
     except (UserError, Refused) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -134,8 +142,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    finally:
-        logging.getLogger().removeHandler(handler)
 
 
 class _PlainLines(logging.Handler):

@@ -81,8 +81,8 @@ def config_from_hf(raw: dict[str, Any], where: str = "config.json") -> T5Config:
     """The architecture that a `config.json` describes.
 
     `tied_head` is what the file says (version 4) or may say (version 5, see above). `where` names
-    the file in errors. Raises UserError for other model types, unknown activations and ids, sizes
-    that are missing or not positive integers.
+    the file in errors. Raises UserError for other model types, unknown activations and ids, a
+    padding id other than 0, sizes that are missing or not positive integers.
     """
     model_type = raw.get("model_type")
     if model_type not in ("t5", "mt5"):
@@ -94,8 +94,7 @@ def config_from_hf(raw: dict[str, Any], where: str = "config.json") -> T5Config:
     if missing := [key for key, value in sizes.items() if value is None]:
         raise UserError(f"{where}: no {', '.join(missing)}; is this the config.json of a T5?")
     gated, activation = _feed_forward(raw, where)
-    pad = _value(raw, "pad_token_id", int, 0, where)
-    config = T5Config(
+    fields: dict[str, Any] = dict(
         **sizes,
         num_decoder_layers=_value(raw, "num_decoder_layers", int, sizes["num_layers"], where),
         num_buckets=_value(raw, "relative_attention_num_buckets", int, 32, where),
@@ -106,17 +105,14 @@ def config_from_hf(raw: dict[str, Any], where: str = "config.json") -> T5Config:
         scale_logits=_scaled(raw, where),
         layer_norm_epsilon=_value(raw, "layer_norm_epsilon", float, 1e-6, where),
         dropout_rate=_value(raw, "dropout_rate", float, 0.1, where),
-        pad_id=pad,
+        pad_id=_value(raw, "pad_token_id", int, 0, where),
         eos_id=_eos(raw, where),
-        decoder_start_id=_value(raw, "decoder_start_token_id", int, pad, where),
+        decoder_start_id=_value(raw, "decoder_start_token_id", int, 0, where),
     )
-    positive = (*_SIZES, "num_decoder_layers", "num_buckets", "max_distance")
-    if bad := [key for key in positive if getattr(config, key) < 1]:
-        raise UserError(f"{where}: {', '.join(bad)} must be positive")
-    for key in ("pad_id", "eos_id", "decoder_start_id"):
-        if not 0 <= getattr(config, key) < config.vocab_size:
-            raise UserError(f"{where}: {key} {getattr(config, key)} is outside the vocabulary")
-    return config
+    try:
+        return T5Config(**fields)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def config_to_hf(config: T5Config) -> dict[str, Any]:

@@ -77,7 +77,10 @@ class _Unigram:
 
 
 class _Bytes:
-    """ByT5: id 3 + b is the UTF-8 byte b; the sentinels follow."""
+    """ByT5: id 3 + b is the UTF-8 byte b; behind the bytes are ids named <extra_id_k>.
+
+    Its pre-training never used those: sentinel k is the k-th byte from the last, 258 - k.
+    """
 
     def __init__(self) -> None:
         self.pieces = ["<pad>", "</s>", "<unk>", *(f"<0x{byte:02X}>" for byte in range(256))]
@@ -148,7 +151,9 @@ class Tokenizer:
         return [own[i] if 0 <= i < self.size else f"<{i}>" for i in ids]
 
     def sentinel(self, k: int) -> int:
-        """The id of `<extra_id_k>`: 32,099 - k in T5."""
+        """The id of the k-th sentinel, <extra_id_k>: 32,099 - k in T5, 258 - k in ByT5."""
+        if isinstance(self._vocabulary, _Bytes) and 0 <= k < 256:
+            return UNK + 256 - k
         for piece in (f"<extra_id_{k}>", f"{_SPACE}<extra_id_{k}>"):
             if piece in self._vocabulary.pieces:
                 return self._vocabulary.pieces.index(piece)

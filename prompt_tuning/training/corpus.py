@@ -21,6 +21,7 @@ from typing import Any, Literal
 import numpy as np
 
 from prompt_tuning.errors import UserError
+from prompt_tuning.prompts.marks import is_text
 from prompt_tuning.t5.tokenizer import Tokenizer
 from prompt_tuning.training.batches import permutation
 from prompt_tuning.training.records import Display
@@ -220,7 +221,7 @@ def _choose(config: TextConfig, part: str) -> list[str]:
 
 def _lines(file: pathlib.Path, field: str) -> list[str]:
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from error
     if file.suffix != ".jsonl":
@@ -233,7 +234,7 @@ def _lines(file: pathlib.Path, field: str) -> list[str]:
             text = json.loads(line)[field]
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{file}, line {number}: no JSON object with {field!r}") from error
-        if not isinstance(text, str):
+        if not (isinstance(text, str) and is_text(text)):
             raise UserError(f"{file}, line {number}: {field!r} is not text")
         texts.append(text)
     return texts

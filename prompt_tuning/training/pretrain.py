@@ -167,6 +167,7 @@ class Pretrainer:
         self.window: list[dict[str, float]] = []  # of the steps since the last log line
         self.progress: dict[str, Any] = {"tokens": 0, "loss": math.nan, "seconds": 0.0}
         self.unlogged = 0  # their tokens
+        self.clock = 0.0  # when they began
         self.validated: dict[str, float] = {}  # the latest validation
         self.facts: dict[str, float] = {}  # on display
         self.saved_at = time.monotonic()
@@ -180,7 +181,7 @@ class Pretrainer:
         if start:
             display.say(f"{config.id}: going on from step {start}")
         fold = jax.jit(lambda step: jax.random.fold_in(jax.random.key(config.seed), step)[None])
-        clock = time.monotonic()
+        self.clock += time.monotonic()
         try:
             for step, (batch, tokens) in ahead(self.batch, range(start, config.steps)):
                 self.state, metrics = self.step(
@@ -193,20 +194,20 @@ class Pretrainer:
                 done = step + 1
                 last = done == config.steps
                 stopping = stop.signal is not None
-                if logging_now := done % self.log_every == 0 or last:
+                keeping = done in config.keep_steps and not last
+                if logging_now := done % self.log_every == 0 or keeping or last:
                     self.read_metrics()
                     now = time.monotonic()
-                    self.log_line(done, now - clock)
-                    clock = now
-                keeping = done in config.keep_steps and not last
+                    self.log_line(done, now - self.clock)
+                    self.clock = now
                 if evaluating := done % config.eval_every == 0 or keeping or last:
                     self.read_metrics()
                     began = time.monotonic()
                     self.evaluate(done)
                     if keeping:
                         self.export(done, f"step-{done}")
+                    self.clock += time.monotonic() - began
                     self.save(done)
-                    clock += time.monotonic() - began
                 elif stopping or time.monotonic() - self.saved_at > self.save_seconds:
                     self.read_metrics()
                     self.save(done)
@@ -279,6 +280,7 @@ class Pretrainer:
         fresh.rename(folder)
 
     def save(self, step: int) -> None:
+        began = time.monotonic()
         tree = {"trainable": self.state.trainable[0], "optimizer": self.state.optimizer[0]}
         meta = {
             "step": step,
@@ -286,9 +288,11 @@ class Pretrainer:
             "validated": self.validated,
             "window": self.window,
             "unlogged": self.unlogged,
+            "elapsed": began - self.clock,
         }
         checkpoint.save(self.directory / "checkpoints", step, tree, meta)
         self.saved_at = time.monotonic()
+        self.clock += self.saved_at - began
 
     def restore(self) -> int:
         """Go on from the latest sound checkpoint, or from 0."""
@@ -303,6 +307,7 @@ class Pretrainer:
             self.state = State(jnp.int32(step), [tree["trainable"]], [tree["optimizer"]])
             self.progress, self.validated = meta["progress"], meta["validated"]
             self.window, self.unlogged = meta["window"], meta["unlogged"]
+            self.clock = -meta.get("elapsed", 0.0)
             return step
         return 0
 

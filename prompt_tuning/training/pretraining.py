@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import pathlib
 import re
 from collections.abc import Mapping
@@ -92,6 +93,8 @@ class Pretraining:
             raise UserError(f"keep_steps must lie between 1 and {self.steps}")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be in [0, 1), not {self.dropout}")
+        if not (math.isfinite(self.z_loss) and self.z_loss >= 0):
+            raise UserError(f"z_loss must be 0 or more and finite, not {self.z_loss}")
 
     @property
     def id(self) -> str:

@@ -94,7 +94,7 @@ def test_byt5_has_its_own_depths_and_absent_ids_have_defaults():
     assert (got.num_layers, got.num_decoder_layers) == (12, 4)
     assert (got.pad_id, got.eos_id, got.decoder_start_id) == (0, 1, 0)
     assert config_from_hf(V1_1 | {"num_decoder_layers": None}).num_decoder_layers == 8
-    assert config_from_hf(V1_1 | {"pad_token_id": 7}).decoder_start_id == 7
+    assert config_from_hf(V1_1 | {"decoder_start_token_id": 7}).decoder_start_id == 7
     assert config_from_hf(V1_1 | {"eos_token_id": [1]}).eos_id == 1
     assert config_from_hf(V1_1 | {"eos_token_id": [5, 5]}).eos_id == 5
     assert config_from_hf(V1_1 | {"dropout_rate": 0}).dropout_rate == 0.0
@@ -118,6 +118,9 @@ def test_byt5_has_its_own_depths_and_absent_ids_have_defaults():
         (SMALL | {"feed_forward_proj": "glu-gelu"}, "neither ACT nor gated-ACT"),
         (SMALL | {"eos_token_id": [1, 2]}, "must be one id"),
         (SMALL | {"eos_token_id": 99999}, "outside the vocabulary"),
+        (SMALL | {"pad_token_id": 3}, "padding id must be 0"),
+        (SMALL | {"relative_attention_num_buckets": 2}, "num_buckets must be at least 4"),
+        (SMALL | {"layer_norm_epsilon": 0}, "layer_norm_epsilon must be positive"),
         (SMALL | {"tie_word_embeddings": "no"}, "tie_word_embeddings must be of type bool"),
     ],
 )

@@ -176,6 +176,8 @@ def test_byt5(tmp_path):
         assert tokenizer.decode([*tokenizer.encode(text), 1, 80]) == text
     assert tokenizer.decode([198, 75]) == "H"  # half a letter
     assert tokenizer.pieces([0, 75, 259]) == ["<pad>", "<0x48>", "<extra_id_0>"]
+    # ByT5 was pre-trained with the last bytes as sentinels, whatever the names of later ids.
+    assert [tokenizer.sentinel(k) for k in (0, 1, 99)] == [258, 257, 159]
     assert transformers.ByT5Tokenizer()("Hé").input_ids == [*tokenizer.encode("Hé"), 1]
 
 

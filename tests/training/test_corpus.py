@@ -109,7 +109,7 @@ def test_processes_share_the_work(tokenizer, tmp_path, monkeypatch):
 def test_documents_of_files(tokenizer, tmp_path):
     texts = [f"it was {word}" for word in WORDS]
     lines, rows = tmp_path / "a.txt", tmp_path / "b.jsonl"
-    lines.write_text("\n\n".join(texts[:6]) + "\n", encoding="utf-8")
+    lines.write_text("\n\n".join(texts[:6]) + "\n", encoding="utf-8-sig")  # as on Windows
     rows.write_text("".join(json.dumps({"body": text}) + "\n" for text in texts[6:]))
     config = TextConfig(files=(str(lines), str(rows)), field="body", held_out=4)
     parts = [load_corpus(config, part, tokenizer) for part in ("train", "held_out")]
@@ -124,11 +124,14 @@ def test_documents_of_files(tokenizer, tmp_path):
 def test_bad_text_is_refused_in_one_line(tokenizer, tmp_path):
     bad, empty = tmp_path / "bad.jsonl", tmp_path / "empty.txt"
     bad.write_text('{"text": "it was"}\n{"txt": "good"}\n')
+    half = tmp_path / "half.jsonl"
+    half.write_text(json.dumps({"text": "\ud83d"}))
     empty.write_text("\n")
     cases = [
         (lambda: TextConfig(documents=0), "at least 1"),
         (lambda: TextConfig(documents=3, seed=-1), "seed must be at least 0"),
         (lambda: load_corpus(TextConfig((str(bad),)), "train", tokenizer), "line 2: no JSON"),
+        (lambda: load_corpus(TextConfig((str(half),)), "train", tokenizer), "1: 'text' is not"),
         (lambda: load_corpus(TextConfig((str(empty),)), "train", tokenizer), "lower held_out"),
         (lambda: load_corpus(TextConfig(("nowhere",)), "train", tokenizer), "cannot be read"),
         (lambda: load_corpus(TextConfig(), "train", tokenizer), "no text: name files"),

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import jax
 import numpy as np
@@ -26,7 +27,7 @@ from prompt_tuning.training import records
 from prompt_tuning.training.corpus import TextConfig, load_corpus
 from prompt_tuning.training.objectives import span_lengths
 from prompt_tuning.training.optimizer import OptimizerConfig
-from prompt_tuning.training.pretrain import pretrain
+from prompt_tuning.training.pretrain import Pretrainer, pretrain
 from prompt_tuning.training.pretraining import Pretraining, architecture, make_batch, starting_model
 from prompt_tuning.training.stop import Interrupted
 from prompt_tuning.training.validation import validation_loss
@@ -112,7 +113,7 @@ def outcome(directory: pathlib.Path) -> dict:
 @pytest.fixture(scope="module")
 def base(tiny, tmp_path_factory):
     """A trained model: its configuration and folder."""
-    config = tiny(steps=200, eval_every=100, keep_steps=(50, 200))
+    config = tiny(steps=200, eval_every=100, keep_steps=(10, 50, 200))
     return config, run(config, tmp_path_factory.mktemp("base"), log_every=20)
 
 
@@ -120,7 +121,7 @@ def test_the_loss_falls_and_the_card_tells_it(base):
     _, folder = base
     losses = [row["loss"] for row in rows(folder, "train")]
     held_out = {row["step"]: row["loss"] for row in rows(folder, "eval")}
-    assert list(held_out) == [50, 100, 200]
+    assert list(held_out) == [10, 50, 100, 200]
     assert losses[-1] < 0.5 * losses[0]
     assert held_out[200] < held_out[100] < held_out[50]
     card = json.loads((folder / "model_card.json").read_text())
@@ -136,12 +137,14 @@ def test_the_loss_falls_and_the_card_tells_it(base):
 
 def test_models_load_and_reproduce_their_recorded_loss(base):
     _, folder = base
-    for name, step in (("model", 200), ("step-50", 50)):
+    for name, step in (("model", 200), ("step-10", 10), ("step-50", 50)):
         t5 = load_t5(folder.parent / name)
         card = json.loads((folder.parent / name / "model_card.json").read_text())
         recorded = Pretraining.from_dict(card["config"])
         assert validation_loss(t5, recorded, document) == card["validation_loss"]
         assert card["steps"] == step
+        losses = {row["step"]: row["loss"] for row in rows(folder, "train")}
+        assert card["train_loss"] == losses[step]
         assert t5.config == dataclasses.replace(TINY, dropout_rate=t5.config.dropout_rate)
         text = document(0, 0)
         assert t5.tokenizer.decode(t5.tokenizer.encode(text)) == text
@@ -290,6 +293,23 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_end(tiny, tmp_path, monk
     assert outcome(run(config, tmp_path / "stopped").parent) == want
 
 
+def test_time_before_an_interruption_counts(tiny, tmp_path, monkeypatch):
+    config, original = tiny(seed=2, eval_every=100), Pretrainer.read_metrics
+
+    def interrupt(self, keep=0):
+        original(self, keep)
+        time.sleep(0.2)
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Pretrainer, "read_metrics", interrupt)
+    with pytest.raises(Interrupted):
+        run(config, tmp_path, log_every=100)
+    monkeypatch.undo()
+    monkeypatch.setattr("prompt_tuning.training.pretrain.time.monotonic", lambda: 0.0)
+    folder = run(config, tmp_path, log_every=100).parent
+    assert json.loads((folder / "result.json").read_text())["seconds"] > 0.2
+
+
 @pytest.mark.parametrize(
     ("rate", "what"), [(1e15, "loss is not finite at step [23]"), (1e30, "update is not .* step 1")]
 )
@@ -367,6 +387,10 @@ def test_bad_configurations_are_refused_in_one_line(tiny, tokenizer, tmp_path):
         (lambda: tiny(batch_size=8, micro_batches=3), "micro_batches"),
         (lambda: Pretraining.from_dict({"archtecture": "small"}), "architecture"),
         (lambda: Pretraining.from_dict({"architecture": "tiny"}), "neither a size"),
+        (lambda: dataclasses.replace(TINY, activation="mish"), "known: relu, gelu_tanh"),
+        (lambda: dataclasses.replace(TINY, d_ff=0, num_heads=-1), "d_ff, num_heads must be pos"),
+        (lambda: dataclasses.replace(TINY, dropout_rate=1.0), "dropout_rate must be in"),
+        (lambda: tiny(z_loss=-1.0), "z_loss must be 0 or more"),
         (lambda: run(tiny(architecture=small), tmp_path), "vocab_size"),
         (lambda: run(tiny(length=512), tmp_path), "512 ids needs 28"),
         (lambda: run(tiny(start=str(tmp_path / "nowhere")), tmp_path), "nowhere"),
