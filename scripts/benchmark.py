@@ -68,7 +68,7 @@ class Options:
     output: int = 8  # tokens generated
     run_steps: int = 100  # of whole runs
     threads: int = os.cpu_count() or 1
-    populations: tuple[int, ...] = (1, 4, 16)
+    populations: tuple[int, ...] = (1, 4, 16)  # one run is always measured
     population_batches: tuple[int, ...] = (4, 32)  # rows of a step of each run
     out: str = "docs"
 
@@ -248,18 +248,18 @@ def populations(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Text
                           num_heads=2, d_kv=16)  # fmt: skip
         small = FrozenT5(config, init_params(config), MissingTokenizer("tiny", 1024), "tiny")
     rng = np.random.default_rng(0)
-    sides = {R: Ours(small, start_prompts(small, length, R)) for R in o.populations}
+    sizes = sorted({1, *o.populations})
+    sides = {R: Ours(small, start_prompts(small, length, R)) for R in sizes}
     name, rows = small.name if small.name != "tiny" else "a tiny T5", []
     for batch in o.population_batches:
         inputs = rng.integers(2, small.config.vocab_size, (batch, total - length)).tolist()
         targets = rng.integers(2, small.config.vocab_size, (batch, 2)).tolist()
         calls = {str(R): always(side.train, inputs, targets) for R, side in sides.items()}
         seconds = measure(calls, o.rounds)
-        alone = 1 / seconds[str(o.populations[0])]
         rows += printed([
             Row(f"{R} runs of {name} together, steps of {batch} x {total} ids", "steps of runs/s",
-                R / seconds[str(R)], alone)
-            for R in o.populations
+                R / seconds[str(R)], 1 / seconds["1"])
+            for R in sizes
         ])  # fmt: skip
     return rows + (whole_runs(o) if pocket_models() else [])
 

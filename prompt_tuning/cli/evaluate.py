@@ -67,6 +67,14 @@ def evaluate(args: Sequence[str]) -> Callable[..., None]:
         other = named and flags.task != default.task
         if other and "--user-task" not in given:
             flags = dataclasses.replace(flags, user_task=None)
+        if named and "--user-task" in given and not any(word[:7] == "--data." for word in given):
+            flags = dataclasses.replace(flags, data=DataConfig(), task_name_in_text=False)
+        if named and flags.model != default.model:  # the run's are those of its own model
+            flags = dataclasses.replace(
+                flags,
+                revision=flags.revision if "--revision" in given else None,
+                tokenizer=flags.tokenizer if "--tokenizer" in given else None,
+            )
         # A run's limit is of its dev split.
         if (other or flags.split != default.split) and "--limit" not in given:
             flags = dataclasses.replace(flags, limit=None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, get_args, get_origin
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.prompts.marks import PROMPT_MARK
+from prompt_tuning.prompts.marks import PROMPT_MARK, is_text
 
 Row = Mapping[str, Any]
 # The target of a row whose label is withheld (test splits), as in T5.
@@ -131,6 +131,11 @@ class Task:
                 text = before + example.input
                 if not self.marked:
                     text = text.replace(PROMPT_MARK, "")
+                if not all(map(is_text, (text, example.target, *example.answers))):
+                    raise UserError(
+                        f"{self.name}, split {split}, row {number}: the text holds half of a "
+                        "surrogate pair, which is no text"
+                    )
                 examples.append(dataclasses.replace(example, input=text))
         if not examples:
             raise UserError(f"{self.name}: the split {split} has no examples")

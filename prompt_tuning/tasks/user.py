@@ -72,6 +72,8 @@ def user_task(
         if labels is None:
             labels = _values(source, label_field)
         meaning = labels if isinstance(labels, Mapping) else {label: label for label in labels}
+        if not all(isinstance(text, str) for pair in meaning.items() for text in pair):
+            raise UserError(f'{name}: labels and the values they stand for are text: 0 is "0"')
     classes = tuple(dict.fromkeys(meaning.values()))
     if label_field is not None and len(classes) < 2:
         raise UserError(f"{name}: a label field needs two labels or more, found {len(classes)}")

@@ -49,8 +49,14 @@ class OptimizerConfig:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 raise UserError(f"{name} must be 0 or more and finite, not {value}")
-        if not 0 <= self.beta2 < 1:
-            raise UserError(f"beta2 must be in [0, 1), not {self.beta2}")
+        for name in ("beta2", "momentum"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
+                raise UserError(f"{name} must be in [0, 1), not {value}")
+        for name in ("clip_update_rms", "clip_global_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"{name} must be above 0, or nothing, not {value}")
         for name in ("warmup_steps", "decay_every", "total_steps", "start_step"):
             if getattr(self, name) < 0:
                 raise UserError(f"{name} must be 0 or more, not {getattr(self, name)}")

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -105,6 +106,8 @@ class Run:
             raise UserError("shots must be 0 or more, and are for initialiser 'text'")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout must be in [0, 1), not {self.dropout}")
+        if not (math.isfinite(self.z_loss) and self.z_loss >= 0):
+            raise UserError(f"z_loss must be 0 or more and finite, not {self.z_loss}")
 
     @property
     def id(self) -> str:
@@ -149,6 +152,11 @@ class Run:
     def get_task(self) -> Task:
         """The task with its data source; nothing is read yet."""
         if self.user_task is not None:
+            if self.data != DataConfig() or self.task_name_in_text:
+                raise UserError(
+                    f"{self.task}: data and task_name_in_text are for the catalogue's tasks; where "
+                    "the files of a task of your own lie is in user_task"
+                )
             fields = dataclasses.fields(UserTask)
             return user_task(self.task, **{f.name: getattr(self.user_task, f.name) for f in fields})
         return get_task(self.task, self.data, name_in_text=self.task_name_in_text)

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 
 import numpy as np
 
@@ -67,6 +68,18 @@ def test_evaluate_a_run_on_another_task(run, trained):
     status, text, err = run("evaluate", trained, *words)
     assert status == 0, err
     assert text.startswith("pocket/topic, split validation: 480 examples\n")
+
+
+def test_evaluate_keeps_what_goes_with_the_model_of_the_run(run, trained, tmp_path, monkeypatch):
+    folder, asked = tmp_path / "run", []
+    shutil.copytree(trained, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"revision": "abc"}))
+    monkeypatch.setattr("prompt_tuning.cli.evaluate._evaluate", asked.append)
+    other = ("--model", "google/other")
+    for words in ((), other, (*other, "--revision", "def")):
+        assert run("evaluate", folder, *words)[0] == 0
+    assert [flags.revision for flags in asked] == ["abc", None, "def"]
 
 
 def test_evaluate_by_flags(run, trained, tiny_t5, task_file):

@@ -185,6 +185,13 @@ def test_missing_files_and_splits(rte, tmp_path):
         get_task("super_glue/rte", DataConfig("local"))
     with pytest.raises(UserError, match="need the local source"):
         get_task("super_glue/rte", DataConfig(files={"train": "x"}))
+    with pytest.raises(UserError, match="need the Hugging Face source"):
+        get_task("super_glue/rte", DataConfig("local", str(tmp_path), hf_path="me/rte"))
+    row = {"premise": "half \ud83d", "hypothesis": "b", "label": "entailment", "idx": 0}
+    (tmp_path / "train.jsonl").write_text(json.dumps(row))
+    config = DataConfig("local", str(tmp_path), {"train": "train.jsonl"})
+    with pytest.raises(UserError, match=r"rte, split train, row 1: .* half of a surrogate pair"):
+        get_task("super_glue/rte", config).load("train")
 
 
 def local(tmp_path, name, files):

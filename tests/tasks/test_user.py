@@ -226,6 +226,8 @@ def test_a_test_split_may_lack_labels(tmp_path):
         ({"target_field": "gold"}, "either a label field or a target field"),
         ({"labels": {"0": "no", "1": "no"}}, "two labels or more"),
         ({"labels": {"0": "no", "1": " "}}, "a label is empty"),
+        ({"labels": {0: "no", 1: "yes"}}, "are text"),
+        ({"labels": (0, 1)}, "are text"),
         ({"metric": "accurracy"}, "unknown metric"),
         ({"metric": "f1", "labels": {"0": "a", "1": "b", "2": "c"}}, "needs two labels"),
         ({"label_field": None, "labels": LABELS, "target_field": "gold"}, "labels go with"),

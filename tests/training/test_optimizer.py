@@ -276,8 +276,12 @@ def test_beta2_is_that_of_adam():
     for name in ("warmup_steps", "decay_every", "start_step"):
         with pytest.raises(UserError, match=f"{name} must be 0 or more, not -1"):
             OptimizerConfig(**{name: -1})
-    with pytest.raises(UserError, match="beta2 must be in"):
-        OptimizerConfig(beta2=1.0)
+    for name in ("beta2", "momentum"):
+        with pytest.raises(UserError, match=f"{name} must be in"):
+            OptimizerConfig(**{name: 1.0})
+    for name in ("clip_update_rms", "clip_global_norm"):
+        with pytest.raises(UserError, match=f"{name} must be above 0"):
+            OptimizerConfig(**{name: 0.0})
 
 
 @pytest.mark.parametrize("momentum", [None, 0.8])

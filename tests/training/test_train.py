@@ -244,6 +244,8 @@ def test_the_id_names_the_run_and_hashes_its_configuration(toy_run):
     ):
         ids = {dataclasses.replace(run, user_task=task).id for task in (one, other)}
         assert len(ids) == 2
+    with pytest.raises(UserError, match="data and task_name_in_text are for the catalogue's"):
+        dataclasses.replace(run, task_name_in_text=True).get_task()
     moved = dataclasses.replace(own, files=backwards)  # the labels are named
     assert dataclasses.replace(run, user_task=moved).id == run.id
 

@@ -65,6 +65,8 @@ def open_source(dataset: DataSet, config: DataConfig) -> Source:
     """The source of a data set under a configuration; nothing is read yet."""
     if config.source != "local" and config.files:
         raise UserError("data files by split need the local source: set source to 'local'")
+    if config.source != "hf" and (config.hf_path or config.hf_revision):
+        raise UserError("hf_path and hf_revision need the Hugging Face source: set source to 'hf'")
     if config.source == "local":
         from prompt_tuning.tasks.sources.local import LocalSource
 
