@@ -5,9 +5,9 @@ without `--size`). It can be interrupted at any time and goes on where it was; w
 not repeated. With `--install` the models are then written into the package as `pocket:xs` ...
 Cost: hours of two CPU cores for all sizes.
 As in the paper (section 2): span corruption first, then the prefix language model, at last on
-lessons in rounds (`tasks/pocket/lessons.py`). The largest is the next smaller one, widened,
-with some more lessons. What adaptation starts from (`@0`) and models on the way (`@STEPS`) are
-kept for the ablations of section 3.2, and shipped where there is room.
+lessons in rounds (`tasks/pocket/lessons.py`). The largest starts not from random weights but from
+the next smaller one, widened. What adaptation starts from (`@0`) and models on the way (`@STEPS`)
+are kept for the ablations of section 3.2, and shipped where there is room.
 Expect: losses that fall from `xs` to `b`; each model's are in its model card.
 """
 
@@ -18,7 +18,7 @@ import pathlib
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from prompt_tuning.cli import exit_status
 from prompt_tuning.errors import UserError
@@ -42,6 +42,13 @@ WARMUP = 200  # steps
 SHARD_BYTES = 4_000_000  # no file of the repository is above 5 MB
 
 
+class Phase(NamedTuple):
+    """Span corruption or adaptation."""
+
+    steps: int
+    learning_rate: float
+
+
 @dataclasses.dataclass(frozen=True)
 class Lessons:
     """One round of lessons."""
@@ -61,13 +68,12 @@ class Size:
     layers: int  # on each side
     d_kv: int
     d_ff: int
-    learning_rate: float  # of span corruption and adaptation
-    steps: int  # of span corruption; 0: the model is `widened` instead
-    adaptation_steps: int
+    span_corruption: Phase
+    adaptation: Phase
     lessons: tuple[Lessons, ...]  # round by round
     keep: tuple[int, ...]  # steps of adaptation after which the model is kept, too
-    ship: tuple[int, ...]  # of these, 0 and adaptation_steps: what the package holds, too
-    widened: str | None = None  # the finished model that this one starts its lessons from
+    ship: tuple[int, ...]  # of these, 0 and the last: what the package holds, too
+    widened: str | None = None  # the finished model whose weights it starts from; None: random
 
     @property
     def architecture(self) -> T5Config:
@@ -82,22 +88,26 @@ class Size:
         )
 
 
-def _two_rounds(rate: float) -> tuple[Lessons, ...]:
-    return (
+def _small(d_model: int, layers: int, d_kv: int, d_ff: int, rate: float) -> Size:
+    """One rate for all."""
+    rounds = (
         Lessons(first_lesson, FIRST_LESSONS, 2000, rate),
         Lessons(lesson, LESSONS, 8000, rate),
     )
+    return Size(
+        *(d_model, layers, d_kv, d_ff, Phase(2000, rate), Phase(3000, rate), rounds),
+        keep=(150, 300, 750, 1500),
+        ship=(0, 300, 1500, 3000),
+    )
 
 
-KEPT = (150, 300, 750, 1500)
-SHIPPED = (0, 300, 1500, 3000)
 # Smaller models take larger rates. In bfloat16 the package may hold 25 MB; one xl is 11 of them.
 SIZES = {
-    "xs": Size(16, 2, 8, 32, 1e-2, 2000, 3000, _two_rounds(1e-2), KEPT, SHIPPED),
-    "s": Size(32, 2, 16, 64, 8e-3, 2000, 3000, _two_rounds(8e-3), KEPT, SHIPPED),
-    "b": Size(64, 2, 16, 128, 5e-3, 2000, 3000, _two_rounds(5e-3), KEPT, SHIPPED),
+    "xs": _small(16, 2, 8, 32, 1e-2),
+    "s": _small(32, 2, 16, 64, 8e-3),
+    "b": _small(64, 2, 16, 128, 5e-3),
     "l": Size(
-        *(128, 3, 32, 256, 3e-3, 2000, 2500),
+        *(128, 3, 32, 256, Phase(2000, 3e-3), Phase(2500, 3e-3)),
         (  # with words in front at once it learns more slowly
             Lessons(first_lesson, FIRST_LESSONS, 2000, 3e-3),
             Lessons(plain_lesson, LESSONS, 6000, 1.5e-3),
@@ -108,9 +118,12 @@ SIZES = {
         ship=(0,),
     ),
     "xl": Size(
-        *(256, 3, 64, 512, 0.0, 0, 0),
-        (Lessons(far_lesson, FAR_LESSONS, 1200, 2e-4, length=160),),
-        keep=(),
+        *(256, 3, 64, 512, Phase(1000, 1.5e-3), Phase(1000, 1e-3)),
+        (  # it has had the first rounds as `l`
+            Lessons(lesson, LESSONS, 2500, 6e-4),
+            Lessons(far_lesson, FAR_LESSONS, 3000, 4e-4, length=160),
+        ),
+        keep=(50, 100, 250, 500),
         ship=(),
         widened="l",
     ),
@@ -122,62 +135,54 @@ def shipped(name: str) -> list[str]:
     return [*(f"{name}@{steps}" for steps in SIZES[name].ship), name]
 
 
-def pretraining(name: str) -> Pretraining:
-    """Span corruption from scratch."""
+def pretraining(name: str, start: pathlib.Path | None = None) -> Pretraining:
+    """Span corruption, from random weights or those of a narrower model."""
     size = SIZES[name]
     return Pretraining(
         name=name,
         architecture=size.architecture,
+        start=None if start is None else str(start),
         tokenizer=str(TOKENIZER),
-        steps=size.steps,
-        **_shared(name),
+        **_shared(*size.span_corruption),
     )
 
 
 def adaptation(name: str, start: pathlib.Path) -> Pretraining:
     """The prefix language model, from the result of span corruption."""
     size = SIZES[name]
-    return _prefix_lm(
-        name,
-        start,
-        steps=size.adaptation_steps,
-        keep_steps=size.keep,
-        save_dtype="bfloat16",
-    )
+    return _prefix_lm(name, start, *size.adaptation, keep_steps=size.keep, save_dtype="bfloat16")
 
 
 def lessons(name: str, number: int, start: pathlib.Path) -> Pretraining:
-    """A round: from the adapted model, the round before, or a finished narrower model.
+    """A round, from the adapted model or the round before.
 
     They are questions in the words of the language, of which the answer alone is learnt.
     """
-    size = SIZES[name]
-    taught = size.lessons[number]
+    taught = SIZES[name].lessons[number]
     return _prefix_lm(
         name,
         start,
-        rate=taught.learning_rate,
-        architecture=size.architecture if size.widened else None,
-        steps=taught.steps,
+        taught.steps,
+        taught.learning_rate,
         text=taught.text,
         length=taught.length,
         split="last",
         batch_size=16,
-        seed=5 if size.widened else 1 + number,  # in another order than before
+        seed=1 + number,  # in another order than before
     )
 
 
 def _prefix_lm(
-    name: str, start: pathlib.Path, *, rate: float | None = None, **fields: Any
+    name: str, start: pathlib.Path, steps: int, rate: float, **fields: Any
 ) -> Pretraining:
-    shared = _shared(name, rate) | fields
+    shared = _shared(steps, rate) | fields
     return Pretraining(name=name, start=str(start), objective="prefix_lm", **shared)
 
 
-def _shared(name: str, rate: float | None = None) -> dict[str, Any]:
+def _shared(steps: int, rate: float) -> dict[str, Any]:
     optimizer = OptimizerConfig(
         name="muon",
-        learning_rate=SIZES[name].learning_rate if rate is None else rate,
+        learning_rate=rate,
         weight_decay=0.0,
         warmup_steps=WARMUP,
         decay="linear",
@@ -186,6 +191,7 @@ def _shared(name: str, rate: float | None = None) -> dict[str, Any]:
     )
     # Documents are short: rows of 128 ids hold whole ones, packed. bfloat16 is faster on CPUs too.
     return {
+        "steps": steps,
         "text": TEXT,
         "length": 128,
         "batch_size": 32,
@@ -198,15 +204,13 @@ def _shared(name: str, rate: float | None = None) -> dict[str, Any]:
 
 def train(name: str, out: pathlib.Path, **options: Any) -> dict[str, pathlib.Path]:
     """All of one size, or what is left of it; folders by name: "xs@0" ... "xs@3000", "xs"."""
-    size, models = SIZES[name], {}
+    size = SIZES[name]
+    narrow = train(size.widened, out, **options)[size.widened] if size.widened else None
     options |= {"command": _command(name)}
-    if size.widened:
-        last = train(size.widened, out, **options)[size.widened]
-    else:
-        start = pretrain(pretraining(name), out, document=document, **options)
-        last = pretrain(adaptation(name, start), out, document=document, **options)
-        models = {f"{name}@{steps}": last.parent / f"step-{steps}" for steps in size.keep}
-        models |= {f"{name}@0": start, f"{name}@{size.adaptation_steps}": last}
+    start = pretrain(pretraining(name, narrow), out, document=document, **options)
+    last = pretrain(adaptation(name, start), out, document=document, **options)
+    models = {f"{name}@{steps}": last.parent / f"step-{steps}" for steps in size.keep}
+    models |= {f"{name}@0": start, f"{name}@{size.adaptation.steps}": last}
     for number, taught in enumerate(size.lessons):
         last = pretrain(lessons(name, number, last), out, document=taught.made, **options)
     return models | {name: last}

@@ -29,9 +29,9 @@ def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
         recipe.Lessons(recipe.first_lesson, first, 22, 1e-2, length=32),  # compiled once
         recipe.Lessons(recipe.lesson, lessons, 22, 1e-2, length=32),
     )
-    tiny = recipe.Size(8, 1, 4, 16, 1e-2, 3, 4, rounds, (1, 2), (0, 2, 4))
-    last = (recipe.Lessons(recipe.lesson, lessons, 5, 1e-2, length=32),)
-    wide = recipe.Size(16, 1, 8, 32, 1e-2, 0, 0, last, (), (), widened="xs")
+    phases = recipe.Phase(3, 1e-2), recipe.Phase(4, 1e-2)
+    tiny = recipe.Size(8, 1, 4, 16, *phases, rounds, (1, 2), (0, 2, 4))
+    wide = recipe.Size(16, 1, 8, 32, *phases, rounds[1:], (), (), widened="xs")
     monkeypatch.setattr(recipe, "SIZES", {"xs": tiny, "xl": wide})
     monkeypatch.setattr(recipe, "TEXT", text)
     monkeypatch.setattr(recipe, "LESSONS", lessons)
@@ -46,7 +46,7 @@ def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
     assert pocket_models() == names
     assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == names
     cards = [card_of(pocket_folder(name)) for name in names]
-    assert [card["steps"] for card in cards] == [3, 2, 4, 22, 5]  # the last two: of lessons
+    assert [card["steps"] for card in cards] == [3, 2, 4, 22, 22]  # the last two: of lessons
     assert [card["objective"] for card in cards] == ["span_corruption", *["prefix_lm"] * 4]
     assert [card["config"]["split"] for card in cards] == [*["anywhere"] * 3, "last", "last"]
     for name, card in zip(names, cards, strict=True):
@@ -116,16 +116,16 @@ def test_each_size_is_a_valid_configuration(name, tmp_path):
     assert (last.objective, last.split) == ("prefix_lm", "last")
     assert last.text in (recipe.LESSONS, recipe.FAR_LESSONS)
     assert len({one.seed for one in rounds}) == len(rounds)
+    then = recipe.adaptation(name, tmp_path)
+    assert set(size.ship) <= {0, *then.keep_steps, then.steps}
+    first = recipe.pretraining(name)
+    assert first.architecture == size.architecture
+    assert first.id.startswith(f"{name}-span_corruption")
     if size.widened:
-        assert last.architecture == size.architecture
         widen(*starting_point(f"pocket:{size.widened}"), size.architecture)
     else:
-        then = recipe.adaptation(name, tmp_path)
-        assert set(size.ship) <= {0, *then.keep_steps, then.steps}
         assert size.lessons[0].made is recipe.first_lesson
         assert (rounds[0].split, rounds[0].text) == ("last", recipe.FIRST_LESSONS)
-        assert recipe.pretraining(name).architecture == size.architecture
-        assert recipe.pretraining(name).id.startswith(f"{name}-span_corruption")
 
 
 def starting_point(name):
