@@ -13,12 +13,15 @@ from typing import Any
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.sweep.evaluations import Evaluation
+from prompt_tuning.sweep.status import FAILED
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.sweep.work import work
+from prompt_tuning.training import checkpoint
 from prompt_tuning.training.run import Run
 from prompt_tuning.training.stop import Interrupted, StopRequest, listen
 
 PATIENCE = 5.0  # seconds between two looks at the runs
+MAX_DEATHS = 3  # of Ray's workers, for each, while nothing goes on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,16 @@ class Task:
             pass
         return ""
 
+    def progress(self) -> list[tuple[Run, int]]:
+        """The runs that are neither done nor failed, and the latest checkpoint of each."""
+        folders = {run.id: self.out / run.id for group in self.populations for run in group}
+        return [
+            (run, max(checkpoint.steps(folders[run.id] / "checkpoints"), default=-1))
+            for group in self.populations
+            for run in group
+            if not any((folders[run.id] / name).exists() for name in ("result.json", FAILED))
+        ]
+
     def checkpoint(self, *args: Any) -> Any:
         """What submitit submits in its place when a job runs out of time: the same again."""
         return _extra("submitit", "slurm").helpers.DelayedSubmission(self)
@@ -62,7 +75,8 @@ def sweep_ray(
     resources: dict[str, float] | None = None,
     address: str | None = None,
 ) -> None:
-    """Workers as Ray tasks; Ray starts those that die anew, on whatever machine is left.
+    """Workers as Ray tasks; those that die are started anew, on whatever machine is left, until
+    they die over and over and nothing goes on (UserError).
 
     workers: by default as many as the cluster's GPUs give, or one. cpus, gpus, resources: of each
     worker; gpus None: one, where the cluster has any; resources such as {"TPU": 4}. address: of a
@@ -76,15 +90,25 @@ def sweep_ray(
         there = ray.cluster_resources().get("GPU", 0)
         each = (1 if there else 0) if gpus is None else gpus
         count = workers or max(1, int(there / each) if each else 1)
-        # As often as it takes: what a lost worker did is in its checkpoints.
-        remote = ray.remote(max_retries=-1, num_cpus=cpus, num_gpus=each, resources=resources)
-        call = remote(_call)
+        remote = ray.remote(max_retries=0, num_cpus=cpus, num_gpus=each, resources=resources)
+        call, count = remote(_call), min(count, _useful(task))
+        lost = tuple(getattr(ray.exceptions, name) for name in _LOST)
+        deaths, before = 0, task.progress()
         with listen() as stop:
-            waiting = [call.remote(task) for _ in range(min(count, _useful(task)))]
+            waiting = [call.remote(task) for _ in range(count)]
             while waiting and stop.signal is None:
                 done, waiting = ray.wait(waiting, timeout=PATIENCE)
                 watch.show()
-                for reason in ray.get(done):
+                for reference in done:
+                    try:
+                        reason = ray.get(reference)
+                    except lost as error:  # what it did is in its checkpoints
+                        now, cause = task.progress(), type(error).__name__
+                        deaths = deaths + 1 if now == before else 1
+                        before, reason = now, _given_up(deaths, count, now, cause)
+                        if not reason:
+                            watch.say(f"a worker was lost ({cause}): another goes on")
+                            waiting.append(call.remote(task))
                     if reason:
                         stop_ray(ray, waiting)
                         raise UserError(reason)
@@ -93,6 +117,18 @@ def sweep_ray(
     finally:
         if ours:
             ray.shutdown()
+
+
+# Ray's exceptions for a worker that did not end by itself.
+_LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError")
+
+
+def _given_up(deaths: int, workers: int, left: Sequence[tuple[Run, int]], cause: str) -> str:
+    """Why no worker is started anew, or ""."""
+    if not left or deaths < MAX_DEATHS * workers:
+        return ""
+    which = left[0][0].id + (f" and {len(left) - 1} more" if len(left) > 1 else "")
+    return f"workers died {deaths} times and nothing went on ({cause}); still open: {which}"
 
 
 def _call(task: Task) -> str:

@@ -1,6 +1,7 @@
 """The executors give what one process gives: a local Ray, and submitit's jobs on this machine."""
 
 import sys
+import types
 
 import pytest
 
@@ -33,6 +34,49 @@ def test_a_sweep_under_ray_gives_the_same_table(grid, whole, tmp_path, monkeypat
     assert [status.state for status in found] == ["done"] * len(grid)
     assert table(tmp_path / "out").equals(table(whole))
     assert traces(tmp_path / "out", grid) == traces(whole, grid)
+
+
+class Lost(Exception):
+    """A Ray worker that did not come back."""
+
+
+def fake_ray(answers):
+    """A Ray whose workers give these answers, one after the other; an exception is raised."""
+
+    def get(reference):
+        answer = answers.pop(0)
+        if callable(answer):
+            return answer()
+        raise answer
+
+    call = types.SimpleNamespace(remote=lambda task: task)
+    return types.SimpleNamespace(
+        is_initialized=lambda: True,
+        cluster_resources=dict,
+        remote=lambda **options: lambda function: call,
+        wait=lambda references, **options: (references[:1], references[1:]),
+        get=get,
+        cancel=lambda *args, **options: None,
+        exceptions=types.SimpleNamespace(**dict.fromkeys(remote._LOST, Lost)),
+    )
+
+
+def test_workers_that_ray_loses_are_replaced_but_not_for_ever(grid, tmp_path, monkeypatch):
+    run = grid[0]
+    task = remote.Task([[run]], tmp_path, [], 50, 300.0)
+    watch = Watch(tmp_path, [run], quiet=True)
+
+    def saves():  # some progress, then the end of that worker
+        (tmp_path / run.id / "checkpoints" / "1").mkdir(parents=True)
+        raise Lost
+
+    answers = [Lost(), Lost(), saves, Lost(), lambda: ""]
+    monkeypatch.setitem(sys.modules, "ray", fake_ray(answers))
+    remote.sweep_ray(task, watch)
+    assert not answers
+    monkeypatch.setitem(sys.modules, "ray", fake_ray([Lost()] * 9))
+    with pytest.raises(UserError, match=rf"died 3 times .* \(Lost\); still open: {run.id}$"):
+        remote.sweep_ray(task, watch)
 
 
 def test_a_sweep_as_submitted_jobs_gives_the_same_table(grid, whole, tmp_path, monkeypatch):
