@@ -137,6 +137,8 @@ def recipe_of(config: dict[str, Any]) -> dict[str, Any]:
     for part, place in PLACES.items():
         if isinstance(rest.get(part), dict):
             rest[part] = {key: value for key, value in rest[part].items() if key != place}
+            if isinstance(labels := rest[part].get("labels"), dict):  # their order counts
+                rest[part]["labels"] = list(labels.items())
     return rest
 
 

@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
         ("value", pa.float64()),  # per cent
         ("main", pa.bool_()),  # what the task selects by: one row of each run and task
         ("seconds", pa.float64()),  # of work on the run, as its share of its populations
-        ("config", pa.string()),  # canonical JSON
+        ("config", pa.string()),  # JSON
     ]
 )
 
@@ -152,7 +152,7 @@ def _ensemble_rows(
         "task": values["task"],
         "split": values["split"],
         "main": False,
-        "config": canonical(json.loads(members[0]["config"]) | {"runs": values["runs"]}),
+        "config": _compact(json.loads(members[0]["config"]) | {"runs": values["runs"]}),
     }
     scores = {**values["metrics"], "score": values["score"]}
     return [{**common, "metric": metric, "value": value} for metric, value in scores.items()]
@@ -184,7 +184,7 @@ def result_rows(result: Result, about: dict[str, Any]) -> list[dict[str, Any]]:
         "steps": result.steps,
         "best_step": result.best_step,
         "split": run.dev_split,
-        "config": canonical(run.to_dict()),
+        "config": _compact(run.to_dict()),
     }
     scored = _by_task(run, result)
     return [
@@ -194,9 +194,9 @@ def result_rows(result: Result, about: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def canonical(config: dict[str, Any]) -> str:
-    """JSON without spaces, by name."""
-    return json.dumps(config, sort_keys=True, separators=(",", ":"))
+def _compact(config: dict[str, Any]) -> str:
+    """JSON without spaces, in order: that of labels counts."""
+    return json.dumps(config, separators=(",", ":"))
 
 
 def _by_task(run: Run, result: Result) -> dict[str, tuple[dict[str, float], str]]:

@@ -150,6 +150,8 @@ def test_templates_and_revisions_are_settings_and_where_data_lie_is_none():
     assert tried({"data": {"source": "hf"}}, {"data": {"source": "tfds"}}) == 2
     assert tried({"data": {"dir": "a"}}, {"data": {"dir": "b"}}) == 1
     assert tried({"user_task": {"files": {"train": "a"}}}, {"user_task": {"files": {}}}) == 1
+    one, other = {"0": "no", "1": "yes"}, {"1": "yes", "0": "no"}  # F1 is of the second
+    assert tried({"user_task": {"labels": one}}, {"user_task": {"labels": other}}) == 2
 
 
 def test_only_main_scores_on_the_dev_split_of_the_trained_task_are_compared():
