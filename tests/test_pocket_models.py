@@ -48,6 +48,8 @@ def test_the_recipe_in_miniature(tmp_path, monkeypatch, capsys):
     cards = [card_of(pocket_folder(name)) for name in names]
     assert [card["steps"] for card in cards] == [3, 2, 4, 22, 22]  # the last two: of lessons
     assert [card["objective"] for card in cards] == ["span_corruption", *["prefix_lm"] * 4]
+    [wide] = (tmp_path / "out").glob("xl-span_corruption-*/manifest.json")
+    assert json.loads(wide.read_text())["start"]["name"].startswith("xs-prefix_lm-s2-")
     assert [card["config"]["split"] for card in cards] == [*["anywhere"] * 3, "last", "last"]
     for name, card in zip(names, cards, strict=True):
         check(name, exact=True)

@@ -67,8 +67,11 @@ def evaluate(args: Sequence[str]) -> Callable[..., None]:
         other = named and flags.task != default.task
         if other and "--user-task" not in given:
             flags = dataclasses.replace(flags, user_task=None)
-        if named and "--user-task" in given and not any(word[:7] == "--data." for word in given):
-            flags = dataclasses.replace(flags, data=DataConfig(), task_name_in_text=False)
+        if named and "--user-task" in given and flags.user_task is not None:
+            if not any(word[:7] == "--data." for word in given):
+                flags = dataclasses.replace(flags, data=DataConfig())
+            if "--task-name-in-text" not in given:
+                flags = dataclasses.replace(flags, task_name_in_text=False)
         if named and flags.model != default.model:  # the run's are those of its own model
             flags = dataclasses.replace(
                 flags,

@@ -138,7 +138,7 @@ def recipe_of(config: dict[str, Any]) -> dict[str, Any]:
         if isinstance(rest.get(part), dict):
             rest[part] = {key: value for key, value in rest[part].items() if key != place}
             if isinstance(labels := rest[part].get("labels"), dict):  # their order counts
-                rest[part]["labels"] = list(labels.items())
+                rest[part]["label_order"] = ", ".join(labels)
     return rest
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from prompt_tuning.errors import UserError
-from prompt_tuning.sweep.evaluations import Evaluation
+from prompt_tuning.sweep.evaluations import Evaluation, done
 from prompt_tuning.sweep.status import FAILED
 from prompt_tuning.sweep.watch import Watch
 from prompt_tuning.sweep.work import work
@@ -50,15 +50,18 @@ class Task:
             pass
         return ""
 
-    def progress(self) -> list[tuple[Run, int]]:
-        """The runs that are neither done nor failed, and the latest checkpoint of each."""
-        folders = {run.id: self.out / run.id for group in self.populations for run in group}
-        return [
-            (run, max(checkpoint.steps(folders[run.id] / "checkpoints"), default=-1))
-            for group in self.populations
-            for run in group
-            if not any((folders[run.id] / name).exists() for name in ("result.json", FAILED))
-        ]
+    def left(self) -> dict[str, int]:
+        """What is open: runs neither done nor failed, with their latest step saved; evaluations."""
+        runs = {run.id: self.out / run.id for group in self.populations for run in group}
+        return {
+            name: max(checkpoint.steps(folder / "checkpoints"), default=0)
+            for name, folder in runs.items()
+            if not any((folder / file).exists() for file in ("result.json", FAILED))
+        } | {
+            str(e.file(self.out).relative_to(self.out)): 0
+            for e in self.evaluations
+            if not done(e, self.out)
+        }
 
     def checkpoint(self, *args: Any) -> Any:
         """What submitit submits in its place when a job runs out of time: the same again."""
@@ -93,17 +96,17 @@ def sweep_ray(
         remote = ray.remote(max_retries=0, num_cpus=cpus, num_gpus=each, resources=resources)
         call, count = remote(_call), min(count, _useful(task))
         lost = tuple(getattr(ray.exceptions, name) for name in _LOST)
-        deaths, before = 0, task.progress()
+        deaths, before = 0, task.left()
         with listen() as stop:
             waiting = [call.remote(task) for _ in range(count)]
             while waiting and stop.signal is None:
-                done, waiting = ray.wait(waiting, timeout=PATIENCE)
+                ended, waiting = ray.wait(waiting, timeout=PATIENCE)
                 watch.show()
-                for reference in done:
+                for reference in ended:
                     try:
                         reason = ray.get(reference)
                     except lost as error:  # what it did is in its checkpoints
-                        now, cause = task.progress(), type(error).__name__
+                        now, cause = task.left(), type(error).__name__
                         deaths = deaths + 1 if now == before else 1
                         before, reason = now, _given_up(deaths, count, now, cause)
                         if not reason:
@@ -123,11 +126,11 @@ def sweep_ray(
 _LOST = ("WorkerCrashedError", "NodeDiedError", "OutOfMemoryError")
 
 
-def _given_up(deaths: int, workers: int, left: Sequence[tuple[Run, int]], cause: str) -> str:
+def _given_up(deaths: int, workers: int, left: dict[str, int], cause: str) -> str:
     """Why no worker is started anew, or ""."""
-    if not left or deaths < MAX_DEATHS * workers:
+    if deaths < MAX_DEATHS * workers:
         return ""
-    which = left[0][0].id + (f" and {len(left) - 1} more" if len(left) > 1 else "")
+    which = next(iter(left), "nothing") + (f" and {len(left) - 1} more" if len(left) > 1 else "")
     return f"workers died {deaths} times and nothing went on ({cause}); still open: {which}"
 
 

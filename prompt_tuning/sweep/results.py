@@ -280,18 +280,23 @@ def as_text(table: pa.Table) -> str:
         cells[tuple(row[name] for name in shown)][row["task"]].append(row["value"])
     lines = [[*shown, *tasks]]
     for key, scores in cells.items():
-        lines.append([*map(str, key), *(mean_and_sd(scores.get(task, ())) for task in tasks)])
+        lines.append([*map(_short, key), *(mean_and_sd(scores.get(task, ())) for task in tasks)])
     return columns(lines, left=len(shown))
 
 
 def _flat(config: Any, name: str = "") -> dict[str, str]:
     """The values of a recipe by dotted name."""
     if not isinstance(config, dict):
-        return {name: str(config) if len(str(config)) <= 40 else f"{config!s:.39}…"}
+        return {name: str(config)}
     found: dict[str, str] = {}
     for key, value in config.items():
         found |= _flat(value, f"{name}.{key}".lstrip("."))
     return found
+
+
+def _short(value: Any) -> str:
+    """For reading."""
+    return text if len(text := str(value)) <= 40 else f"{text:.39}…"
 
 
 def mean_and_sd(values: Iterable[float]) -> str:

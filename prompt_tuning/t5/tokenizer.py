@@ -79,7 +79,7 @@ class _Unigram:
 class _Bytes:
     """ByT5: id 3 + b is the UTF-8 byte b; behind the bytes are ids named <extra_id_k>.
 
-    Its pre-training never used those: sentinel k is the k-th byte from the last, 258 - k.
+    Its pre-training never used those: its sentinels are the last bytes, from 258 down.
     """
 
     def __init__(self) -> None:
@@ -151,7 +151,9 @@ class Tokenizer:
         return [own[i] if 0 <= i < self.size else f"<{i}>" for i in ids]
 
     def sentinel(self, k: int) -> int:
-        """The id of the k-th sentinel, <extra_id_k>: 32,099 - k in T5, 258 - k in ByT5."""
+        """The id of sentinel k, from 0 on: that of <extra_id_k>, 32,099 - k, in T5, and 258 - k, a
+        byte's, in ByT5.
+        """
         if isinstance(self._vocabulary, _Bytes) and 0 <= k < 256:
             return UNK + 256 - k
         for piece in (f"<extra_id_{k}>", f"{_SPACE}<extra_id_{k}>"):

@@ -74,12 +74,28 @@ def test_evaluate_keeps_what_goes_with_the_model_of_the_run(run, trained, tmp_pa
     folder, asked = tmp_path / "run", []
     shutil.copytree(trained, folder)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"revision": "abc"}))
+    (folder / "config.json").write_text(json.dumps(config | {"revision": "abc", "tokenizer": "x"}))
     monkeypatch.setattr("prompt_tuning.cli.evaluate._evaluate", asked.append)
     other = ("--model", "google/other")
     for words in ((), other, (*other, "--revision", "def")):
         assert run("evaluate", folder, *words)[0] == 0
     assert [flags.revision for flags in asked] == ["abc", None, "def"]
+    assert [flags.tokenizer for flags in asked] == ["x", None, None]
+
+
+def test_evaluate_a_run_on_a_task_of_ones_own(run, trained, task_file, tmp_path, monkeypatch):
+    """Where the catalogue's data lie is of the run's task only; what is named is kept."""
+    folder, asked = tmp_path / "run", []
+    shutil.copytree(trained, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"user_task": None, "data": config["data"] | {"dir": "there"}}
+    (folder / "config.json").write_text(json.dumps(config | {"task_name_in_text": True}))
+    monkeypatch.setattr("prompt_tuning.cli.evaluate._evaluate", asked.append)
+    own = ("--task", "toy", "--user-task", task_file)
+    for words in ((), own, (*own, "--data.dir", "here", "--task-name-in-text")):
+        assert run("evaluate", folder, *words)[0] == 0
+    assert [flags.data.dir for flags in asked] == ["there", None, "here"]
+    assert [flags.task_name_in_text for flags in asked] == [True, False, True]
 
 
 def test_evaluate_by_flags(run, trained, tiny_t5, task_file):

@@ -206,7 +206,7 @@ def one_layer(tiny_t5, tmp_path_factory) -> str:
 def make(one_layer, toy_files):
     """A function that makes a short run of the toy task."""
     task = UserTask(toy_files, "review: {text}", label_field="mood",
-                    labels={"no": "no", "yes": "yes"})  # fmt: skip
+                    labels={"yes": "yes", "no": "no"})  # fmt: skip
 
     def run(length=2, **changes) -> Run:
         fields = {

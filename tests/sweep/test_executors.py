@@ -1,5 +1,6 @@
 """The executors give what one process gives: a local Ray, and submitit's jobs on this machine."""
 
+import dataclasses
 import sys
 import types
 
@@ -7,6 +8,7 @@ import pytest
 
 from prompt_tuning.errors import UserError
 from prompt_tuning.sweep import remote
+from prompt_tuning.sweep.evaluations import Ensemble
 from prompt_tuning.sweep.grid import Sizes
 from prompt_tuning.sweep.results import collect
 from prompt_tuning.sweep.run import Workers, sweep_runs
@@ -76,6 +78,11 @@ def test_workers_that_ray_loses_are_replaced_but_not_for_ever(grid, tmp_path, mo
     assert not answers
     monkeypatch.setitem(sys.modules, "ray", fake_ray([Lost()] * 9))
     with pytest.raises(UserError, match=rf"died 3 times .* \(Lost\); still open: {run.id}$"):
+        remote.sweep_ray(task, watch)
+    (tmp_path / run.id / "result.json").write_text("")  # evaluations only are left
+    task = dataclasses.replace(task, evaluations=[Ensemble((run,))])
+    monkeypatch.setitem(sys.modules, "ray", fake_ray([Lost()] * 9))
+    with pytest.raises(UserError, match=r"died 3 times .* still open: ensembles/.*\.json$"):
         remote.sweep_ray(task, watch)
 
 

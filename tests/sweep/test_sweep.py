@@ -40,6 +40,11 @@ def table(out: pathlib.Path) -> pa.Table:
     return found.table.drop_columns(["seconds", "experiment"])
 
 
+def test_the_table_keeps_the_order_of_labels(whole):
+    configs = map(json.loads, collect(whole).table["config"].to_pylist())
+    assert {tuple(config["user_task"]["labels"]) for config in configs} == {("yes", "no")}
+
+
 @pytest.fixture
 def copy(whole, tmp_path):
     """A finished sweep to do harm to."""

@@ -235,6 +235,11 @@ def test_the_table_in_words_averages_seeds_of_one_setting_only():
     assert head.split() == ["dtype", "pocket/sst2", "pocket/topic"]
     assert [line.split()[:3] for line in lines] == [["None", "91.0", "±1.0"],
                                                     ["int8", "61.0", "±1.0"]]  # fmt: skip
+    # Labels that differ, be it late, or in order only.
+    ones = [{"0": "x" * 40, "1": last} for last in ("yes", "no")]
+    for own in (ones, [ones[0], dict(reversed(ones[0].items()))]):
+        rows = [result_row("pocket:s", "a/x", 80.0, user_task={"labels": labels}) for labels in own]
+        assert len(as_text(pa.Table.from_pylist(rows)).splitlines()) == 3
     # A task's own runs and those that were trained on another one are two lines.
     rows = [result_row("pocket:s", "glue/mrpc", 80.0, trained_on=on)
             for on in ("glue/mrpc", "glue/qqp")]  # fmt: skip

@@ -200,6 +200,7 @@ def test_bad_runs_are_refused_with_the_remedy(toy_run, tmp_path):
         (lambda: toy_run(batch_size=4, micro_batches=3), "micro_batches"),
         (lambda: toy_run(loss="summ"), "unknown loss 'summ'; did you mean sum"),
         (lambda: toy_run(seed=-1), "seed"),
+        (lambda: toy_run(z_loss=-1.0), "z_loss must be 0 or more"),
         (lambda: toy_run(train_examples=0), "train_examples must be at least 1"),
         (lambda: paper("x", stepz=3), "steps"),
         (lambda: OptimizerConfig(name="sgd"), "adafactor"),
