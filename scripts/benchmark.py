@@ -200,7 +200,7 @@ def evaluation(o: Options, t5: FrozenT5, folder: pathlib.Path, texts: list[Texts
             if "scoring" in title and not np.allclose(found[0], found[-1], rtol=1e-3, atol=1e-3):
                 raise UserError(f"{title}: the two sides do not compute the same")
             calls = {name: always(call, side) for name, side in sides.items()}
-            seconds = measure(calls, max(1, o.rounds // 2))
+            seconds = measure(calls, o.rounds)
             rates = {side: o.examples / value for side, value in seconds.items()}
             rows.append(Row(title, "examples/s", rates["ours"], rates.get("peft")))
             print(rows[-1].line(), flush=True)

@@ -87,8 +87,8 @@ def markdown(rows: Sequence[Row], facts: dict[str, Any]) -> str:
 
 Written by `make benchmark`. Model {s["model"]}, batch {s["batch"]}, prompt length {s["length"]}, \
 {s["threads"]} threads, medians
-of {s["rounds"]} rounds (scoring and generation: {max(1, s["rounds"] // 2)}) in which both sides \
-take turns, each in a process of its own, on the same weights and tokenised
+of {s["rounds"]} rounds in which both sides take turns, each in a process of its own, on the same \
+weights and tokenised
 texts. "Other" is PEFT; for products a single large one; for populations one run after the other.
 
 - Equal shapes ("input {s["input"]}"): texts of exactly {s["input"]} tokens; nothing is packed.
