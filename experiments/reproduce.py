@@ -2,7 +2,7 @@
 
 Command: `make reproduce`, or `python experiments/reproduce.py --out FOLDER`; `--full` is the whole
 study.
-Cost: 7 to 9 minutes on 2 slow CPU cores; `--full` takes hours. Three seeds: `'seed=[0,1,2]'`.
+Cost: 7 to 10 minutes on 2 slow CPU cores; `--full` takes hours. Three seeds: `'seed=[0,1,2]'`.
 It can be interrupted at any time and goes on where it was; finished runs are not repeated.
 """
 
